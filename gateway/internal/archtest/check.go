@@ -125,26 +125,36 @@ func imports(module string, p pkg, f file) []Finding {
 
 // ownImport judges an import of another package of the project.
 func ownImport(p pkg, f file, target string) string {
-	top, _, _ := strings.Cut(p.dir, "/")
-	targetTop, _, _ := strings.Cut(target, "/")
-	free := f.test || p.helper() || p.main()
-	allowed, known := roots()[top]
-	switch {
-	case known && !slices.Contains(allowed, targetTop) && !demoApp(p.dir, target) && !(free && top == "gateway" && targetTop == "examples"):
-		return fmt.Sprintf("%s may import only %s", top, strings.Join(allowed, ", "))
-	case helperDir(target) && !f.test && !p.helper():
+	if broken := byRoot(p, f, target); broken != "" {
+		return broken
+	}
+	if helperDir(target) && !f.test && !p.helper() {
 		return "a package for tests may be imported by tests only"
-	case under(target, self) && !under(p.dir, self):
-		return "nobody imports the judge"
-	case !under(p.dir, internal) || free:
-		return ""
-	case !under(target, internal):
-		if under(target, composition) {
-			return "only commands and tests import the composition"
-		}
+	}
+	if !under(p.dir, internal) || f.test || p.helper() || p.main() {
 		return ""
 	}
-	return byRow(p.dir, target)
+	if under(target, internal) {
+		return byRow(p.dir, target)
+	}
+	if under(target, composition) {
+		return "only commands and tests import the composition"
+	}
+	return ""
+}
+
+// byRoot judges an import by the top-level directories of both ends.
+func byRoot(p pkg, f file, target string) string {
+	from, _, _ := strings.Cut(p.dir, "/")
+	to, _, _ := strings.Cut(target, "/")
+	allowed, known := roots()[from]
+	if !known || slices.Contains(allowed, to) {
+		return "" // a directory without a place is reported where it stands
+	}
+	if from == "gateway" && to == "examples" && (f.test || demoApp(p.dir, target)) {
+		return ""
+	}
+	return fmt.Sprintf("%s may import only %s", from, strings.Join(allowed, ", "))
 }
 
 // demoApp tells whether this is the one import of an example by the product:
@@ -160,7 +170,7 @@ func byRow(dir, target string) string {
 	from, ok := rowOf(dir)
 	to, okTarget := rowOf(target)
 	if !ok || !okTarget || to < from {
-		return "" // a directory without a row is reported where it stands
+		return "" // as in byRoot
 	}
 	return fmt.Sprintf("%s is in row %d and may import only lower rows; %s is in row %d", family(dir), from, family(target), to)
 }

@@ -58,8 +58,10 @@ func resolve(files []file) *types.Info {
 	return info
 }
 
+// noImports finds no package at all.
 type noImports struct{}
 
+// Import returns an error, whatever the path.
 func (noImports) Import(string) (*types.Package, error) { return nil, errors.New("not loaded") }
 
 // packageVars are the variables declared at the top of a package's files.
