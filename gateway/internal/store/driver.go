@@ -21,9 +21,9 @@ type Record struct {
 	ID      string
 	Rev     int64          // changes with every write; never reused for an id in practice
 	Version int            // schema version of Value
-	Expires time.Time      // zero: never. The driver filters by it on every read
-	Due     time.Time      // zero: never due
-	Keys    map[string]Key // entries of the declared indexes, by index name
+	Expires time.Time      // zero: never; whole milliseconds. The driver filters by it on every read
+	Due     time.Time      // zero: never due; whole milliseconds
+	Keys    map[string]Key // entries of the declared indexes, by index name. Out of a Scan: that index's alone
 	Value   any            // going in: a pointer to the value, with json tags
 	// Decode, coming out, fills the pointed-to value. It may be called once,
 	// before or after the driver call has returned.
@@ -55,20 +55,25 @@ type Scan struct {
 
 // Driver is what a backend implements. All methods are safe for concurrent
 // use, report failures of the server or disk as ErrUnavailable, and return
-// only after a write is as durable as the backend makes it.
+// only after a write is as durable as the backend makes it. A call whose
+// context ends returns its error, and a write that had then begun may or may
+// not have taken effect. Tables and indexes are used only after Ensure. Strings
+// arrive as valid UTF-8 of at most [MaxKey] bytes.
 type Driver interface {
 	// Ensure creates a table and its indexes where they are missing.
 	Ensure(ctx context.Context, table string, indexes []string) error
 	// Insert creates records and returns one error per record: nil, ErrExists or
-	// ErrUnavailable. An expired record with the same id counts as absent.
-	Insert(ctx context.Context, table string, recs []Record) []error
+	// ErrUnavailable. A record with the same id that has expired at now counts as
+	// absent.
+	Insert(ctx context.Context, table string, recs []Record, now time.Time) []error
 	// Get returns a live record or ErrNotFound.
 	Get(ctx context.Context, table, tenant, id string, now time.Time) (Record, error)
 	// Replace writes rec over the live record with revision rev, else ErrStale,
 	// or ErrNotFound when there is none.
 	Replace(ctx context.Context, table string, rec Record, rev int64, now time.Time) error
-	// Delete removes the record if its revision is rev (0: whatever it is) and
-	// reports ErrNotFound or ErrStale. Of several racing callers one succeeds.
+	// Delete removes the record, live or expired, if its revision is rev (0:
+	// whatever it is) and reports ErrNotFound or ErrStale. Of several racing
+	// callers one succeeds.
 	Delete(ctx context.Context, table, tenant, id string, rev int64) error
 	// Scan returns records in order, at most s.Limit.
 	Scan(ctx context.Context, table string, s Scan) ([]Record, error)
