@@ -1,0 +1,96 @@
+package credential
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+const (
+	bcryptCost    = 11 // OWASP asks for 10 at least
+	bcryptMaxCost = 15 // about two seconds
+	bcryptMax     = 72 // bytes that bcrypt looks at
+)
+
+// dummyBcrypt was made of random bytes.
+const dummyBcrypt = "$2a$11$jpwCEZ1DN8GwxrtThHFjsOu3/mtjxJMUTQnMsAzpWICDP2m..Mxu2"
+
+// longBcrypt marks a password of more than 72 bytes, which bcrypt would cut off:
+// it is hashed with SHA-256 first. The form is passlib's bcrypt_sha256,
+// version 1: "$bcrypt-sha256$2b,12$salt$digest".
+const longBcrypt = "$bcrypt-sha256$"
+
+func isBcrypt(stored string) bool {
+	return strings.HasPrefix(stored, longBcrypt) || strings.HasPrefix(stored, "$2")
+}
+
+func makeBcrypt(password string) (string, error) {
+	short := len(password) <= bcryptMax
+	if !short {
+		password = digest(password)
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcryptCost)
+	if err != nil {
+		return "", fmt.Errorf("bcrypt: %w", err)
+	}
+	if short {
+		return string(hash), nil
+	}
+	salt := len("$2a$11$") + 22
+	return fmt.Sprintf("%s%s,%d$%s$%s", longBcrypt, hash[1:3], bcryptCost, hash[salt-22:salt], hash[salt:]), nil
+}
+
+func verifyBcrypt(stored, password string) (bool, error) {
+	hash, long, err := parseBcrypt(stored)
+	if err != nil {
+		return false, err
+	}
+	if long {
+		password = digest(password)
+	}
+	if len(password) > bcryptMax {
+		// Made by a program that cut it off; so does the comparison.
+		password = password[:bcryptMax]
+	}
+	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
+	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+		return false, ErrMalformed
+	}
+	return err == nil, nil
+}
+
+func currentBcrypt(stored string) bool {
+	hash, _, err := parseBcrypt(stored)
+	if err != nil {
+		return false
+	}
+	cost, err := bcrypt.Cost([]byte(hash))
+	return err == nil && cost == bcryptCost
+}
+
+// parseBcrypt returns the plain bcrypt hash and whether it is of a digest.
+func parseBcrypt(stored string) (hash string, long bool, err error) {
+	hash = stored
+	if rest, ok := strings.CutPrefix(stored, longBcrypt); ok {
+		variant, tail, found := strings.Cut(rest, ",")
+		parts := strings.Split(tail, "$")
+		if !found || len(parts) != 3 || len(parts[0]) > 2 {
+			return "", false, ErrMalformed
+		}
+		hash, long = fmt.Sprintf("$%s$%02s$%s%s", variant, parts[0], parts[1], parts[2]), true
+	}
+	cost, err := bcrypt.Cost([]byte(hash))
+	if err != nil || cost > bcryptMaxCost || len(hash) != 60 {
+		return "", false, ErrMalformed
+	}
+	return hash, long, nil
+}
+
+func digest(password string) string {
+	sum := sha256.Sum256([]byte(password))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}

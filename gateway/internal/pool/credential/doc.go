@@ -1,0 +1,17 @@
+// Package credential makes and checks what a user proves identity with. Here
+// are passwords: their hashes, their policy, and the cost of asking.
+//
+//	set    password --Normalize--> Policy.Check --> Verifier.Make  --gate--> "$argon2id$v=19$..."
+//	check  password --Normalize-------------------> Verifier.Check --gate--> right or not
+//	                                                  |
+//	                      no user, no password: hash a dummy of the pool's
+//	                      method, so that the answer costs the same
+//
+// A stored hash is one string that names its method and parameters. Check
+// follows the string, not the pool's setting; [Current] tells when the setting
+// has moved on and the password should be hashed again at the next sign-in.
+//
+// Hashing is bounded by the caller's [Gate]: a few at once, a short queue, then
+// refusal. [Floor] keeps answers about people that need no hash (a code sent or
+// not) at the time of those that need one.
+package credential
