@@ -1,0 +1,247 @@
+package grant
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
+)
+
+// Grant is one family of refresh tokens.
+type Grant struct {
+	Terms
+	Secret   string    `json:"secret"`   // sealed; keys the MAC of the family's tokens
+	N        int64     `json:"n"`        // number of the newest token
+	Rotated  time.Time `json:"rotated"`  // when the newest token was made from the one before
+	Previous time.Time `json:"previous"` // when the one before was made
+	Created  time.Time `json:"created"`
+	Expires  time.Time `json:"expires"`
+}
+
+// Config configures a Keeper.
+type Config struct {
+	Ring  *vault.Ring
+	Marks *Marks
+	Grace time.Duration // how long the token before the newest gives the newest again; 0 means 30 s
+	Now   func() time.Time
+}
+
+// Keeper keeps grants. Safe for concurrent use.
+type Keeper struct {
+	Config
+	table *store.Table[Grant]
+}
+
+// Open declares the table.
+func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
+	if c.Grace == 0 {
+		c.Grace = 30 * time.Second
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	table, err := store.Declare(ctx, s, store.Spec[Grant]{
+		Name:    "grants",
+		Expires: func(g *Grant) time.Time { return g.Expires },
+		Indexes: map[string]func(*Grant) (store.Key, bool){
+			"user": func(g *Grant) (store.Key, bool) {
+				return store.Key{Equal: store.ID(g.Pool, g.User), Order: store.OrderTime(g.Created)}, g.User != ""
+			},
+			"client": func(g *Grant) (store.Key, bool) {
+				return store.Key{Equal: g.Client, Order: store.OrderTime(g.Created)}, true
+			},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Keeper{Config: c, table: table}, nil
+}
+
+// Start begins the family id with these terms and returns its first refresh
+// token. A grant that was ended before it began (its code was replayed at the
+// same moment) gives ErrInvalid and leaves nothing.
+func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time.Duration) (string, error) {
+	secret := vault.NewSecret()
+	sealed, err := k.Ring.Seal([]byte(secret), vault.AAD(tenant, "grants", id, "secret"))
+	if err != nil {
+		return "", err
+	}
+	now := k.Now()
+	g := Grant{Terms: t, Secret: sealed, N: 1, Rotated: now, Previous: now, Created: now, Expires: now.Add(ttl)}
+	if _, err := k.table.Create(ctx, tenant, id, g); err != nil {
+		return "", err
+	}
+	// Whoever ends a grant marks it and then deletes it. Creating first and
+	// looking for the mark afterwards closes the gap between the two.
+	if k.Marks.Dead(t.Ref(tenant, id, now)) {
+		return "", errors.Join(fmt.Errorf("%w: ended while it began", ErrInvalid), k.remove(ctx, tenant, id))
+	}
+	return refreshToken(id, 1, secret), nil
+}
+
+// Refresh spends a refresh token of client and returns its successor with the
+// terms of the grant (RFC 6749, section 6; rotation by RFC 9700, section
+// 4.14.2). ErrInvalid when it does not hold; a token older than the grace
+// allows ends the whole family, a wrong MAC ends nothing.
+func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string) (string, Renewal, error) {
+	id, n, mac, ok := parse(token)
+	if !ok {
+		return "", Renewal{}, fmt.Errorf("%w: not a refresh token", ErrInvalid)
+	}
+	for {
+		row, err := k.table.Get(ctx, tenant, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return "", Renewal{}, fmt.Errorf("%w: no such grant", ErrInvalid)
+		}
+		if err != nil {
+			return "", Renewal{}, err
+		}
+		g := row.Value
+		secret, err := k.Ring.Open(g.Secret, vault.AAD(tenant, "grants", id, "secret"))
+		if err != nil {
+			return "", Renewal{}, fmt.Errorf("grant %s: %w", id, err)
+		}
+		if !hmac.Equal(mac, tokenMAC(string(secret), id, n)) {
+			return "", Renewal{}, fmt.Errorf("%w: wrong MAC", ErrInvalid)
+		}
+		if g.Client != client {
+			return "", Renewal{}, fmt.Errorf("%w: the token belongs to another client", ErrInvalid)
+		}
+		if k.Marks.Dead(g.Ref(tenant, id, g.Created)) {
+			return "", Renewal{}, fmt.Errorf("%w: ended", ErrInvalid)
+		}
+		now := k.Now()
+		renewal := Renewal{Grant: id, Terms: g.Terms, Expires: g.Expires}
+		switch verdict(g, n, now, k.Grace) {
+		case again:
+			return refreshToken(id, g.N, string(secret)), renewal, nil
+		case refuse:
+			return "", Renewal{}, fmt.Errorf("%w: its successor was used", ErrInvalid)
+		case end:
+			return "", Renewal{}, errors.Join(fmt.Errorf("%w: used before", ErrInvalid), ErrReused, k.End(ctx, tenant, id))
+		}
+		g.N, g.Previous, g.Rotated = n+1, g.Rotated, now
+		_, err = k.table.Swap(ctx, tenant, id, row.Rev, g)
+		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
+			continue // somebody else refreshed or ended it; look again
+		}
+		if err != nil {
+			return "", Renewal{}, err
+		}
+		return refreshToken(id, g.N, string(secret)), renewal, nil
+	}
+}
+
+// ErrReused accompanies ErrInvalid when a replayed token ended its family, for
+// the audit event.
+var ErrReused = errors.New("a refresh token was used twice")
+
+// Renewal is what a spent refresh token gives.
+type Renewal struct {
+	Grant   string
+	Terms   Terms
+	Expires time.Time
+}
+
+type outcome int
+
+const (
+	rotate outcome = iota
+	again          // the newest token once more, computed
+	refuse
+	end
+)
+
+// verdict says what presenting token n of the family means.
+func verdict(g Grant, n int64, now time.Time, grace time.Duration) outcome {
+	switch {
+	case n == g.N:
+		return rotate
+	case n == g.N-1 && now.Sub(g.Rotated) <= grace:
+		return again
+	case n == g.N-2 && now.Sub(g.Previous) <= grace:
+		return refuse
+	default:
+		return end
+	}
+}
+
+// Find returns the terms of a live grant, or ErrInvalid.
+func (k *Keeper) Find(ctx context.Context, tenant, id string) (Terms, error) {
+	row, err := k.table.Get(ctx, tenant, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return Terms{}, ErrInvalid
+	}
+	if err != nil {
+		return Terms{}, err
+	}
+	if k.Marks.Dead(row.Value.Ref(tenant, id, row.Value.Created)) {
+		return Terms{}, ErrInvalid
+	}
+	return row.Value.Terms, nil
+}
+
+// End ends a grant on every gateway: its refresh tokens and the access tokens
+// that came from it.
+func (k *Keeper) End(ctx context.Context, tenant, id string) error {
+	if err := k.Marks.Append(ctx, revokeGrant(tenant, id)); err != nil {
+		return err
+	}
+	return k.remove(ctx, tenant, id)
+}
+
+// Clear removes the stored grants of a user after their revocation was
+// announced.
+func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
+	var ids []string
+	err := k.table.All(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, func(r store.Row[Grant]) bool {
+		ids = append(ids, r.ID)
+		return true
+	})
+	for _, id := range ids {
+		err = errors.Join(err, k.remove(ctx, tenant, id))
+	}
+	return err
+}
+
+func (k *Keeper) remove(ctx context.Context, tenant, id string) error {
+	if err := k.table.Delete(ctx, tenant, id); !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+func refreshToken(id string, n int64, secret string) string {
+	return id + "." + strconv.FormatInt(n, 10) + "." + base64.RawURLEncoding.EncodeToString(tokenMAC(secret, id, n))
+}
+
+func tokenMAC(secret, id string, n int64) []byte {
+	h := hmac.New(sha256.New, []byte(secret))
+	_, _ = fmt.Fprintf(h, "refresh %s.%d", id, n)
+	return h.Sum(nil)
+}
+
+func parse(token string) (id string, n int64, mac []byte, ok bool) {
+	if len(token) > 256 {
+		return "", 0, nil, false
+	}
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || parts[0] == "" {
+		return "", 0, nil, false
+	}
+	n, err := strconv.ParseInt(parts[1], 10, 64)
+	if err != nil || n < 1 || strconv.FormatInt(n, 10) != parts[1] {
+		return "", 0, nil, false
+	}
+	mac, err = base64.RawURLEncoding.Strict().DecodeString(parts[2])
+	return parts[0], n, mac, err == nil
+}

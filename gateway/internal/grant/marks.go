@@ -1,0 +1,196 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/changes"
+	"github.com/gatepost/gatepost/gateway/internal/store"
+)
+
+// marksTenant holds the marks of all tenants: they are loaded together when a
+// gateway starts, and a tenant's deletion must not remove them.
+const marksTenant = "-"
+
+// Ref names everything a token or session hangs on. Empty members hang on
+// nothing of that kind.
+type Ref struct {
+	Tenant, Workspace string
+	Pool, User        string
+	Client            string
+	Session           string // the parent session
+	Grant             string
+	Issued            time.Time
+}
+
+type mark struct {
+	Entry   changes.Entry `json:"entry"`
+	Expires time.Time     `json:"expires"`
+}
+
+// Marks says which tokens, grants and sessions ended before their time. A mark
+// ends everything of its kind that was issued at or before it. Safe for
+// concurrent use; Dead takes no lock.
+type Marks struct {
+	table *store.Table[mark]
+	log   func(context.Context, ...changes.Entry) (uint64, error)
+	now   func() time.Time
+	life  time.Duration
+
+	ends       sync.Map // mark key -> time.Time
+	generation atomic.Uint64
+}
+
+// MarksConfig configures Marks.
+type MarksConfig struct {
+	Append func(context.Context, ...changes.Entry) (uint64, error) // the change log
+	Life   time.Duration                                           // how long the longest-lived token or session can live
+	Now    func() time.Time
+}
+
+// OpenMarks loads the marks that still matter.
+func OpenMarks(ctx context.Context, s *store.Store, c MarksConfig) (*Marks, error) {
+	table, err := store.Declare(ctx, s, store.Spec[mark]{
+		Name:    "marks",
+		Expires: func(m *mark) time.Time { return m.Expires },
+	})
+	if err != nil {
+		return nil, err
+	}
+	m := &Marks{table: table, log: c.Append, now: c.Now, life: c.Life}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	return m, m.Load(ctx)
+}
+
+// Load reads every stored mark again. It adds and never forgets.
+func (m *Marks) Load(ctx context.Context) error {
+	return m.table.All(ctx, marksTenant, store.Query{}, func(r store.Row[mark]) bool {
+		m.apply(r.Value.Entry)
+		return true
+	})
+}
+
+// Append writes entries to the change log. Revocations are stored as marks
+// first, so that they outlive the log and hold before the deletions they
+// announce. An error means that nothing may be deleted yet.
+func (m *Marks) Append(ctx context.Context, entries ...changes.Entry) error {
+	now := m.now()
+	for i := range entries {
+		if entries[i].At.IsZero() {
+			entries[i].At = now
+		}
+		if err := m.keep(ctx, entries[i]); err != nil {
+			return err
+		}
+	}
+	if _, err := m.log(ctx, entries...); err != nil {
+		return fmt.Errorf("announce change: %w", err)
+	}
+	for _, e := range entries {
+		m.apply(e)
+	}
+	return nil
+}
+
+func (m *Marks) keep(ctx context.Context, e changes.Entry) error {
+	key, ok := markKey(e)
+	if !ok {
+		return nil
+	}
+	v := mark{Entry: e, Expires: e.At.Add(m.life)}
+	for {
+		_, err := m.table.Create(ctx, marksTenant, key, v)
+		if !errors.Is(err, store.ErrExists) {
+			return err
+		}
+		_, err = m.table.Update(ctx, marksTenant, key, func(old *mark) error {
+			if old.Entry.At.Before(v.Entry.At) {
+				*old = v
+			}
+			return nil
+		})
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+}
+
+// Apply takes entries of the change log; nil reloads everything in the
+// background of the caller's choosing by [Marks.Load].
+func (m *Marks) Apply(entries []changes.Entry) {
+	for _, e := range entries {
+		m.apply(e)
+	}
+}
+
+func (m *Marks) apply(e changes.Entry) {
+	key, ok := markKey(e)
+	if !ok {
+		return
+	}
+	for {
+		old, loaded := m.ends.LoadOrStore(key, e.At)
+		if !loaded {
+			break
+		}
+		if t, _ := old.(time.Time); !t.Before(e.At) {
+			return
+		}
+		if m.ends.CompareAndSwap(key, old, e.At) {
+			break
+		}
+	}
+	m.generation.Add(1)
+}
+
+// Generation changes whenever a mark was added: an answer of Dead holds until
+// then.
+func (m *Marks) Generation() uint64 { return m.generation.Load() }
+
+// Dead tells whether anything that r hangs on ended at or after it was issued.
+func (m *Marks) Dead(r Ref) bool {
+	return m.ended(r, changes.KindRevokeWorkspace, r.Workspace, "") ||
+		m.ended(r, changes.KindRevokeUser, "", userID(r)) ||
+		m.ended(r, changes.KindRevokeClient, "", r.Client) ||
+		m.ended(r, changes.KindRevokeSession, "", r.Session) ||
+		m.ended(r, changes.KindRevokeGrant, "", r.Grant)
+}
+
+func userID(r Ref) string {
+	if r.User == "" {
+		return ""
+	}
+	return r.Pool + "/" + r.User
+}
+
+func (m *Marks) ended(r Ref, kind, workspace, id string) bool {
+	if workspace == "" && id == "" {
+		return false
+	}
+	at, ok := m.ends.Load(joinKey(kind, r.Tenant, workspace, id))
+	if !ok {
+		return false
+	}
+	t, _ := at.(time.Time)
+	return !r.Issued.After(t)
+}
+
+// markKey returns the key of a revocation; other entries have none.
+func markKey(e changes.Entry) (string, bool) {
+	switch e.Kind {
+	case changes.KindRevokeWorkspace:
+		return joinKey(e.Kind, e.Tenant, e.Workspace, ""), true
+	case changes.KindRevokeUser, changes.KindRevokeClient, changes.KindRevokeSession, changes.KindRevokeGrant:
+		return joinKey(e.Kind, e.Tenant, "", e.ID), true
+	}
+	return "", false
+}
+
+func joinKey(parts ...string) string { return strings.Join(parts, "\x00") }

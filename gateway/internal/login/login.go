@@ -1,0 +1,109 @@
+package login
+
+import (
+	"slices"
+	"time"
+)
+
+// Request is an authorization request whose client and redirect URI were
+// checked (OpenID Connect Core 1.0, section 3.1.2.1).
+type Request struct {
+	Client       string        `json:"client"`
+	RedirectURI  string        `json:"redirect_uri"`
+	ResponseMode string        `json:"response_mode,omitempty"` // query (also when empty), fragment or form_post
+	Scopes       []string      `json:"scopes,omitempty"`
+	State        string        `json:"state,omitempty"`
+	Nonce        string        `json:"nonce,omitempty"`
+	Challenge    string        `json:"challenge,omitempty"` // PKCE, S256
+	Prompt       []string      `json:"prompt,omitempty"`
+	MaxAge       time.Duration `json:"max_age,omitempty"` // negative: not asked for
+	LoginHint    string        `json:"login_hint,omitempty"`
+	IDPHint      string        `json:"idp_hint,omitempty"`
+}
+
+// Asks tells whether the request's prompt holds p.
+func (r Request) Asks(p string) bool { return slices.Contains(r.Prompt, p) }
+
+// Login is one running sign-in of one browser in one workspace.
+type Login struct {
+	ID        string    `json:"id"`    // names the login in addresses
+	State     string    `json:"state"` // travels with the id; guards against cross-site requests
+	Tenant    string    `json:"tenant"`
+	Workspace string    `json:"workspace"`
+	Epoch     string    `json:"epoch"` // the workspace's
+	Request   Request   `json:"request"`
+	Started   time.Time `json:"started"`
+	Expires   time.Time `json:"expires"`
+
+	IDP string `json:"idp,omitempty"` // chosen
+
+	// What was proven. Set only in stored logins.
+	Pool       string    `json:"pool,omitempty"`
+	User       string    `json:"user,omitempty"`
+	UserEpoch  string    `json:"user_epoch,omitempty"`
+	Identifier string    `json:"identifier,omitempty"`
+	AMR        []string  `json:"amr,omitempty"`
+	AuthTime   time.Time `json:"auth_time,omitzero"`
+	ChangeDue  bool      `json:"change_due,omitempty"` // the password must be changed first
+
+	Browser string `json:"browser,omitempty"` // SHA-256 of the secret in the browser's cookie
+}
+
+// Step is what a login waits for.
+type Step int
+
+// The steps, in their order.
+const (
+	Choose Step = iota
+	Authenticate
+	NewPassword
+	Finish
+)
+
+// Next returns the first step that is due.
+func Next(l Login) Step {
+	gates := []struct {
+		step Step
+		due  bool
+	}{
+		{Choose, l.IDP == ""},
+		{Authenticate, l.User == ""},
+		{NewPassword, l.ChangeDue},
+	}
+	for _, g := range gates {
+		if g.due {
+			return g.step
+		}
+	}
+	return Finish
+}
+
+// Candidate is an IDP of the workspace that a login may use.
+type Candidate struct {
+	ID     string
+	Hidden bool // not drawn, still reachable by hint
+}
+
+// Select returns the IDP that needs no question: the hinted one, or the only
+// visible one. "" means that the person chooses; ok is false when there is
+// nothing to choose from.
+func Select(hint string, candidates []Candidate) (id string, ok bool) {
+	visible := 0
+	for _, c := range candidates {
+		if hint != "" && c.ID == hint {
+			return c.ID, true
+		}
+		if !c.Hidden {
+			visible++
+			id = c.ID
+		}
+	}
+	switch visible {
+	case 0:
+		return "", false
+	case 1:
+		return id, true
+	default:
+		return "", true
+	}
+}

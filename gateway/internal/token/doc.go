@@ -1,0 +1,15 @@
+// Package token makes and checks every JWT of a workspace. There is one table
+// of kinds, and a check always names the kind it expects, so that no kind can
+// ever be taken for another (RFC 8725, section 3.11).
+//
+//	kind        typ                      keys        who accepts it
+//	Access      at+jwt (RFC 9068)        sig         API, introspection, userinfo, proxy
+//	ID          JWT (OpenID Connect)     sig         the client; id_token_hint here
+//	Assertion   gatepost-assertion+jwt   assertion   the app behind the proxy
+//
+//	claims -> Sign(kind) -> current key of (workspace, use) -> compact JWS
+//	compact JWS -> Verify(kind) -> typ, alg, kid, signature, iss, aud, time
+//
+// Keys live sealed in the store, are made on first use, and the next one is
+// published before it signs.
+package token

@@ -1,0 +1,251 @@
+package token
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/maypok86/otter/v2"
+
+	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
+)
+
+// Kind is a kind of token.
+type Kind int
+
+// The kinds.
+const (
+	Access Kind = iota
+	ID
+	Assertion
+)
+
+// traits returns the typ header and the use of the keys of a kind.
+func (k Kind) traits() (typ, use string) {
+	switch k {
+	case Access:
+		return "at+jwt", UseSig
+	case ID:
+		return "JWT", UseSig
+	default:
+		return "gatepost-assertion+jwt", UseAssertion
+	}
+}
+
+// Workspace names an issuer.
+type Workspace struct {
+	Tenant  string
+	ID      string
+	Epoch   string
+	KeyType string // rsa, ps, or anything else for ES256; read when keys are made
+}
+
+// Claims are the members of a token's payload.
+type Claims map[string]any
+
+// String returns a string claim or "".
+func (c Claims) String(name string) string {
+	s, _ := c[name].(string)
+	return s
+}
+
+// Strings returns a claim that is a string or an array of strings.
+func (c Claims) Strings(name string) []string {
+	switch v := c[name].(type) {
+	case string:
+		return []string{v}
+	case []any:
+		out := make([]string, 0, len(v))
+		for _, x := range v {
+			if s, ok := x.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// Time returns a NumericDate claim (RFC 7519, section 2) or the zero time.
+func (c Claims) Time(name string) time.Time {
+	if f, ok := c[name].(float64); ok && f > 0 && f < 1e12 {
+		return time.Unix(int64(f), 0)
+	}
+	return time.Time{}
+}
+
+// Issued returns when the token was made, to the nanosecond: its jti says so.
+func (c Claims) Issued() time.Time {
+	raw, err := base64.RawURLEncoding.DecodeString(c.String("jti"))
+	if err != nil || len(raw) != 24 {
+		return c.Time("iat")
+	}
+	return time.Unix(0, int64(binary.BigEndian.Uint64(raw[:8])))
+}
+
+// NewJTI returns a unique token id that carries the time of its making.
+func NewJTI(now time.Time) string {
+	var raw [24]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixNano()))
+	_, _ = rand.Read(raw[8:]) // never fails: crypto/rand ends the process instead
+	return base64.RawURLEncoding.EncodeToString(raw[:])
+}
+
+// Config configures Tokens.
+type Config struct {
+	Base string // the gateway's base URL without a trailing slash
+	Ring *vault.Ring
+	Now  func() time.Time
+}
+
+// Tokens signs and verifies. Safe for concurrent use.
+type Tokens struct {
+	Config
+	table *store.Table[Key]
+	rings *otter.Cache[ringKey, *ring]
+}
+
+type ringKey struct{ tenant, workspace string }
+
+// Open declares the table.
+func Open(ctx context.Context, s *store.Store, c Config) (*Tokens, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	table, err := store.Declare(ctx, s, store.Spec[Key]{Name: "keys"})
+	if err != nil {
+		return nil, err
+	}
+	rings, err := otter.New(&otter.Options[ringKey, *ring]{MaximumSize: 10_000})
+	if err != nil {
+		return nil, fmt.Errorf("key cache: %w", err)
+	}
+	return &Tokens{Config: c, table: table, rings: rings}, nil
+}
+
+// Issuer returns the issuer identifier of a workspace (RFC 8414, section 2).
+func (t *Tokens) Issuer(tenant, workspace string) string {
+	return t.Base + "/" + tenant + "/" + workspace
+}
+
+// Sign returns a token of that kind. It sets iss, iat, exp (now + ttl) and jti;
+// the rest is the caller's.
+func (t *Tokens) Sign(ctx context.Context, w Workspace, k Kind, claims Claims, ttl time.Duration) (string, error) {
+	typ, use := k.traits()
+	r, err := t.keys(ctx, w)
+	if err != nil {
+		return "", err
+	}
+	key := r.signers[use]
+	now := t.Now()
+	claims["iss"] = t.Issuer(w.Tenant, w.ID)
+	claims["iat"] = now.Unix()
+	claims["exp"] = now.Add(ttl).Unix()
+	claims["jti"] = NewJTI(now)
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return "", fmt.Errorf("claims: %w", err)
+	}
+	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", key.kid)
+	s, err := jose.NewSigner(jose.SigningKey{Algorithm: key.alg, Key: key.priv}, opts)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	jws, err := s.Sign(payload)
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	return jws.CompactSerialize()
+}
+
+// Algorithm returns the algorithm that the workspace's current key signs with.
+func (t *Tokens) Algorithm(ctx context.Context, w Workspace) (string, error) {
+	r, err := t.keys(ctx, w)
+	if err != nil {
+		return "", err
+	}
+	return string(r.signers[UseSig].alg), nil
+}
+
+// MaxLength bounds what is parsed at all, in bytes.
+const MaxLength = 16 << 10
+
+// ErrInvalid wraps every reason for which a token is refused.
+var ErrInvalid = errors.New("invalid token")
+
+const leeway = 5 * time.Second // between the clocks of gateways
+
+// Verify checks that raw is a token of that kind which the workspace issued for
+// audience, and that now lies within its life. An empty audience is not
+// checked. Anything else is ErrInvalid with the reason; an unknown key is
+// refused without touching the store.
+func (t *Tokens) Verify(ctx context.Context, w Workspace, k Kind, audience, raw string) (Claims, error) {
+	return t.verify(ctx, w, k, audience, raw, true)
+}
+
+// VerifyExpired is Verify without the end of life: an id_token_hint at sign-out
+// may have expired (OpenID Connect RP-Initiated Logout 1.0, section 2).
+func (t *Tokens) VerifyExpired(ctx context.Context, w Workspace, k Kind, raw string) (Claims, error) {
+	return t.verify(ctx, w, k, "", raw, false)
+}
+
+func (t *Tokens) verify(ctx context.Context, w Workspace, k Kind, audience, raw string, expires bool) (Claims, error) {
+	if len(raw) > MaxLength {
+		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLength)
+	}
+	payload, err := t.open(ctx, w, k, raw)
+	if err != nil {
+		return nil, err
+	}
+	var c Claims
+	if err := json.Unmarshal(payload, &c); err != nil {
+		return nil, fmt.Errorf("%w: payload: %w", ErrInvalid, err)
+	}
+	now := t.Now()
+	switch {
+	case c.String("iss") != t.Issuer(w.Tenant, w.ID):
+		return nil, fmt.Errorf("%w: issuer", ErrInvalid)
+	case audience != "" && !slices.Contains(c.Strings("aud"), audience):
+		return nil, fmt.Errorf("%w: audience", ErrInvalid)
+	case c.Time("exp").IsZero() || (expires && !now.Before(c.Time("exp"))):
+		return nil, fmt.Errorf("%w: expired", ErrInvalid)
+	case c.Time("iat").After(now.Add(leeway)) || c.Time("nbf").After(now.Add(leeway)):
+		return nil, fmt.Errorf("%w: not yet valid", ErrInvalid)
+	}
+	return c, nil
+}
+
+// open checks the header and the signature and returns the payload.
+func (t *Tokens) open(ctx context.Context, w Workspace, k Kind, raw string) ([]byte, error) {
+	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	head := jws.Signatures[0].Protected
+	typ, use := k.traits()
+	if got, _ := head.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(got, typ) {
+		return nil, fmt.Errorf("%w: typ is %q, not %q", ErrInvalid, got, typ)
+	}
+	r, err := t.keys(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := r.public[use][head.KeyID]
+	if !ok || string(key.alg) != head.Algorithm {
+		return nil, fmt.Errorf("%w: unknown key", ErrInvalid)
+	}
+	payload, err := jws.Verify(key.key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: signature", ErrInvalid)
+	}
+	return payload, nil
+}
