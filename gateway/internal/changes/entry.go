@@ -1,0 +1,46 @@
+package changes
+
+import (
+	"strings"
+	"time"
+)
+
+// Kinds of entries about configuration: what was written or removed.
+const (
+	KindTenant    = "tenant"
+	KindWorkspace = "workspace"
+	KindIDP       = "idp"
+	KindPool      = "pool"
+	KindUser      = "user"
+	KindClient    = "client"
+	KindRoute     = "route"
+	KindHost      = "host"
+	KindFlag      = "flag"
+	KindRole      = "role"
+	KindKey       = "key"
+	KindSchema    = "schema"
+)
+
+const revoke = "revoke."
+
+// Kinds of entries about revocations: what ended at the entry's time.
+const (
+	KindRevokeSession   = revoke + "session"
+	KindRevokeUser      = revoke + "user" // Workspace is empty, ID is pool + "/" + user
+	KindRevokeGrant     = revoke + "grant"
+	KindRevokeClient    = revoke + "client"
+	KindRevokeWorkspace = revoke + "workspace"
+)
+
+// Entry names one piece of configuration or one revocation. It carries no
+// content: who cares reads that from the store.
+type Entry struct {
+	Kind      string    `json:"kind"`
+	Tenant    string    `json:"tenant"`
+	Workspace string    `json:"workspace,omitempty"`
+	ID        string    `json:"id,omitempty"`
+	At        time.Time `json:"at"` // Append fills a zero one with its clock
+}
+
+// Revocation tells whether e ends something, as opposed to changing it.
+func (e Entry) Revocation() bool { return strings.HasPrefix(e.Kind, revoke) }
