@@ -36,6 +36,8 @@ type Caps struct {
 	NoAtomicUpdates string
 	// NoReopen: nothing outlives Close.
 	NoReopen string
+	// NoOld: there are no rows of older formats to read.
+	NoOld string
 	// Smaller makes the suite use fewer records and rounds.
 	Smaller string
 }
@@ -50,6 +52,7 @@ func (c Caps) lost() map[string]string {
 	}
 	add("that of several racing swaps, updates or re-creations of an expired record exactly one wins", c.NoAtomicUpdates)
 	add("that records outlive a restart", c.NoReopen)
+	add("that rows of format 1 are readable", c.NoOld)
 	add("the suite at its full size", c.Smaller)
 	return lost
 }
