@@ -9,20 +9,8 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/store"
-	"github.com/gatepost/gatepost/gateway/internal/store/embedded"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 )
-
-// clock is a clock that moves when it is told to.
-type clock struct{ nanos atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.nanos.Store(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano())
-	return c
-}
-
-func (c *clock) Now() time.Time          { return time.Unix(0, c.nanos.Load()).UTC() }
-func (c *clock) Advance(d time.Duration) { c.nanos.Add(int64(d)) }
 
 // driver lets a test stand between the log and its store. Hooks are set before
 // use; a nil one does nothing.
@@ -88,17 +76,16 @@ type world struct {
 	t      testing.TB
 	driver *driver
 	store  *store.Store
-	clock  *clock
+	clock  *storetest.Clock
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	d, err := embedded.Open(embedded.Config{})
-	if err != nil {
-		t.Fatal(err)
+	w := &world{
+		t:      t,
+		driver: &driver{Driver: storetest.Memory(t)},
+		clock:  storetest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)),
 	}
-	t.Cleanup(func() { _ = d.Close() })
-	w := &world{t: t, driver: &driver{Driver: d}, clock: newClock()}
 	w.store = store.New(w.driver, w.clock.Now)
 	return w
 }
