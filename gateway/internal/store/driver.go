@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -11,9 +12,25 @@ var (
 	ErrNotFound = errors.New("no such record")
 	ErrExists   = errors.New("a record with this id exists")
 	ErrStale    = errors.New("the record has changed since it was read")
+	// ErrTooLarge says that a record is over MaxRecord.
+	ErrTooLarge = errors.New("the record is too large")
 	// ErrUnavailable wraps every failure to reach the server or the disk.
 	ErrUnavailable = errors.New("the store is unavailable")
 )
+
+// MaxRecord is the most bytes that one record may take in a backend. It is a
+// little under what MongoDB allows, so that every backend refuses the same.
+const MaxRecord = 15 << 20
+
+// Ended returns nil while ctx has not ended, else its error. A deadline that
+// has passed is also ErrUnavailable: the backend was too slow for the caller.
+func Ended(ctx context.Context) error {
+	err := ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
 
 // Record is a document on its way to or from a driver.
 type Record struct {
@@ -56,14 +73,14 @@ type Scan struct {
 // Driver is what a backend implements. All methods are safe for concurrent
 // use, report failures of the server or disk as ErrUnavailable, and return
 // only after a write is as durable as the backend makes it. A call whose
-// context ends returns its error, and a write that had then begun may or may
-// not have taken effect. Tables and indexes are used only after Ensure. Strings
+// context ends returns [Ended], and a write that had then begun may or may not
+// have taken effect. Tables and indexes are used only after Ensure. Strings
 // arrive as valid UTF-8 of at most [MaxKey] bytes.
 type Driver interface {
 	// Ensure creates a table and its indexes where they are missing.
 	Ensure(ctx context.Context, table string, indexes []string) error
-	// Insert creates records and returns one error per record: nil, ErrExists or
-	// ErrUnavailable. A record with the same id that has expired at now counts as
+	// Insert creates records and returns one error per record: nil, ErrExists,
+	// ErrTooLarge, ErrUnavailable, or that of a value that has no JSON. A record with the same id that has expired at now counts as
 	// absent.
 	Insert(ctx context.Context, table string, recs []Record, now time.Time) []error
 	// Get returns a live record or ErrNotFound.

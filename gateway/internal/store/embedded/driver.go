@@ -172,7 +172,7 @@ func (d *Driver) Name() string { return d.name }
 
 // Ping reports whether the file is open and takes writes.
 func (d *Driver) Ping(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	if err := store.Ended(ctx); err != nil {
 		return err
 	}
 	d.mu.Lock()

@@ -21,7 +21,7 @@ func (d *Driver) view(ctx context.Context, name string, fn func(*bbolt.Tx, *tabl
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := store.Ended(ctx); err != nil {
 		return err
 	}
 	defer func() { // bbolt panics when it meets a damaged page
@@ -100,7 +100,7 @@ func (d *Driver) walk(ctx context.Context, name string, s store.Scan, yield func
 		now, seen := s.Now.UnixMilli(), 0
 		for k, v := range between(bucket.Cursor(), bounds(s, base), s.Desc) {
 			if seen++; seen%1000 == 0 && ctx.Err() != nil {
-				return ctx.Err()
+				return store.Ended(ctx)
 			}
 			r, place, err := locate(rows, s, k[len(base):], v)
 			if err != nil {

@@ -67,6 +67,9 @@ func encode(rec store.Record) (entry, error) {
 	if err := enc.Encode(rec.Value); err != nil {
 		return e, fmt.Errorf("encode: %w", err)
 	}
+	if buf.Len() > store.MaxRecord {
+		return e, store.ErrTooLarge
+	}
 	e.bytes = bytes.TrimSuffix(buf.Bytes(), []byte("\n"))
 	return e, nil
 }

@@ -40,7 +40,7 @@ type op struct {
 // whose context ends gets its error if the write has not begun, else the
 // write's own outcome.
 func (d *Driver) write(ctx context.Context, rows int, apply func(*bbolt.Tx) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := store.Ended(ctx); err != nil {
 		return err
 	}
 	o := &op{rows: rows, apply: apply, done: make(chan error, 1)}
@@ -52,7 +52,7 @@ func (d *Driver) write(ctx context.Context, rows int, apply func(*bbolt.Tx) erro
 		return err
 	case <-ctx.Done():
 		if o.state.CompareAndSwap(waiting, abandoned) {
-			return ctx.Err()
+			return store.Ended(ctx)
 		}
 		return <-o.done
 	}

@@ -90,6 +90,12 @@ func testContext(t *testing.T, h Harness) {
 			t.Errorf("%s with an ended context: %v", name, err)
 		}
 	}
+	late, cancel := context.WithDeadline(k.ctx, time.Unix(0, 0))
+	defer cancel()
+	for name, err := range everyOperation(late, k, row) {
+		k.want(name+" after its deadline", err, store.ErrUnavailable)
+		k.want(name+" after its deadline", err, context.DeadlineExceeded)
+	}
 	rows, err := k.items.Range(k.ctx, "t", "", store.Page{})
 	k.must(err)
 	same(t, "rows", rows, []store.Row[item]{row})

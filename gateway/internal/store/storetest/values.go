@@ -260,6 +260,11 @@ func testBadValue(t *testing.T, h Harness) {
 	if _, err = table.Swap(k.ctx, "t", "a", row.Rev, bad); err == nil {
 		t.Error("swap to broken raw JSON succeeded")
 	}
+	large := blob{Raw: json.RawMessage(`"` + strings.Repeat("x", store.MaxRecord) + `"`)}
+	k.want("create of a large value", second(table.Create(k.ctx, "t", "e", large)), store.ErrTooLarge)
+	errs = table.CreateMany(k.ctx, "t", []store.Item[blob]{{ID: "f", Value: large}, {ID: "a"}})
+	k.want("create many of a large value", errs[0], store.ErrTooLarge)
+	k.want("its neighbour", errs[1], store.ErrExists)
 	n, err := table.Count(k.ctx, "t", store.Query{})
 	k.must(err)
 	same(t, "records", n, 2)
