@@ -69,8 +69,10 @@ func checkParents(as []Attribute, types map[string]Type) []Problem {
 			}
 			parent, ok := types[a.Name[:j]]
 			if ok && parent != Object && parent != Any && !strings.HasSuffix(string(parent), "_array") {
-				ps = append(ps, Problem{fmt.Sprintf("[%d].name", i),
-					fmt.Sprintf("%q lies below %q, which is declared as %s.", a.Name, a.Name[:j], article(parent))})
+				ps = append(ps, Problem{
+					fmt.Sprintf("[%d].name", i),
+					fmt.Sprintf("%q lies below %q, which is declared as %s.", a.Name, a.Name[:j], article(parent)),
+				})
 			}
 		}
 	}

@@ -22,8 +22,11 @@ func TestNewSealsTheIdentity(t *testing.T) {
 		id   authctx.Identity
 		want string
 	}{
-		{"full", authctx.Identity{Subject: "s", IDPSubject: "u", Tenant: "t", Pool: "p", AuthTime: time.Unix(100, 999), AMR: []string{"pwd", "otp"}, ACR: "2"},
-			`{"acr":"2","amr":["pwd","otp"],"auth_time":100,"idp_sub":"u","name":"Eve","pool":"p","sub":"s","tenant":"t"}`},
+		{
+			"full",
+			authctx.Identity{Subject: "s", IDPSubject: "u", Tenant: "t", Pool: "p", AuthTime: time.Unix(100, 999), AMR: []string{"pwd", "otp"}, ACR: "2"},
+			`{"acr":"2","amr":["pwd","otp"],"auth_time":100,"idp_sub":"u","name":"Eve","pool":"p","sub":"s","tenant":"t"}`,
+		},
 		{"little", authctx.Identity{Subject: "s"}, `{"acr":"1","name":"Eve","sub":"s"}`},
 	} {
 		got, err := authctx.New(forged, c.id)
@@ -83,6 +86,19 @@ func TestAccessors(t *testing.T) {
 	}
 }
 
+// spoil changes an object, or the object in an array, wherever it came from.
+func spoil(t *testing.T, v any) {
+	t.Helper()
+	switch v := v.(type) {
+	case map[string]any:
+		v["x"], v["locality"] = "spoilt", "spoilt"
+	case []any:
+		spoil(t, v[0])
+	default:
+		t.Fatalf("%T cannot be changed", v)
+	}
+}
+
 // Whatever a reader does with what it was given, the context stays as it is.
 func TestImmutable(t *testing.T) {
 	t.Parallel()
@@ -97,15 +113,12 @@ func TestImmutable(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := text(t, c)
-	values["address"].(map[string]any)["locality"] = "X"
-	values["l"].([]any)[0].(map[string]any)["x"] = 2
-	set["o"].(map[string]any)["x"] = 2
 	v := c.View()
 	v["sub"] = "root"
-	v["o"].(map[string]any)["x"] = 3
-	c.Patches()[0].Set["o"].(map[string]any)["x"] = 4
 	got, _ := c.Lookup("address")
-	got.(map[string]any)["locality"] = "Y"
+	for _, given := range []any{values["address"], values["l"], set["o"], v["o"], c.Patches()[0].Set["o"], got} {
+		spoil(t, given)
+	}
 	delete(c.Base().View(), "sub")
 	if after := text(t, c); after != before {
 		t.Errorf("before %s\nafter  %s", before, after)

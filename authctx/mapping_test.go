@@ -103,8 +103,10 @@ func failures() []mapCase {
 // and what it leaves out.
 func weakly() []mapCase {
 	one := func(name, in, typ, want, err string) mapCase {
-		c := mapCase{name: "weak " + name, source: `{"a":` + in + `}`, want: `{}`, err: err,
-			ms: `[{"source":"a","target":"b","type":"` + typ + `","allow_weak_decoding":true}]`}
+		c := mapCase{
+			name: "weak " + name, source: `{"a":` + in + `}`, want: `{}`, err: err,
+			ms: `[{"source":"a","target":"b","type":"` + typ + `","allow_weak_decoding":true}]`,
+		}
 		if err == "" {
 			c.want = `{"b":` + want + `}`
 		}

@@ -90,8 +90,10 @@ func refused() []applyCase {
 		{name: "unknown kind of author", author: authctx.Author{Kind: "Script"}, set: `{"amr":["mfa"]}`, cause: authctx.ErrScriptsOnly},
 	}
 	for name, v := range map[string]string{"sub": `"x"`, "idp_sub": `"u2"`, "auth_time": `1700000001`, "tenant": `"other"`, "pool": `"admins"`} {
-		cases = append(cases, applyCase{name: "sealed " + name, author: script, set: fmt.Sprintf(`{%q:%s}`, name, v),
-			maySet: []string{name}, cause: authctx.ErrSealed, say: fmt.Sprintf("script roles: attribute %q is sealed", name)})
+		cases = append(cases, applyCase{
+			name: "sealed " + name, author: script, set: fmt.Sprintf(`{%q:%s}`, name, v),
+			maySet: []string{name}, cause: authctx.ErrSealed, say: fmt.Sprintf("script roles: attribute %q is sealed", name),
+		})
 	}
 	for _, name := range []string{"email", "phone_number", "preferred_username", "groups", "email_verified"} {
 		cases = append(cases, applyCase{name: "guarded " + name, author: script, set: fmt.Sprintf(`{%q:"x"}`, name), cause: authctx.ErrNotAllowed})
