@@ -89,9 +89,9 @@ func (l *Log) create(ctx context.Context, entries []Entry) error {
 	}
 	for {
 		at := l.config.Now().UTC()
-		_, err := l.table.Create(ctx, tenant, name(l.Position()+1), slot{At: at, Entries: entries})
+		row, err := l.table.Create(ctx, tenant, name(l.Position()+1), slot{At: at, Entries: entries})
 		if err == nil {
-			l.apply(entries)
+			l.apply(row)
 			l.atEnd()
 			return nil
 		}

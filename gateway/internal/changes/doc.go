@@ -17,6 +17,7 @@
 //
 // Slots older than Retention are removed from the front, never the last one:
 // numbers go on where they were however long nothing happens. A gateway that
-// could not read for half of Retention, or whose next slot is gone, goes to the
-// end and tells its subscribers to drop every cache.
+// could not read for half of Retention, whose next slot is gone, or that finds
+// another slot where it stands (a backup was put back, a server lost its last
+// writes) goes to the end and tells its subscribers to drop every cache.
 package changes

@@ -30,8 +30,8 @@ type Log struct {
 
 	turn        chan struct{} // holds one token: who has it reads, writes and applies
 	subscribers []func([]Entry)
-	checked     time.Time // when the end of the log was last looked at
-	failing     bool      // the last read failed, and was logged
+	last        int64 // revision of the slot at position: another log has another one there
+	failing     bool  // the last read failed, and was logged
 
 	position atomic.Uint64
 	read     atomic.Pointer[time.Time] // when the log was last known to its end
@@ -47,10 +47,9 @@ type slot struct {
 }
 
 const (
-	tenant   = "-" // the log belongs to no tenant
-	digits   = 20  // of the largest position
-	batch    = 100 // slots read at once
-	recheck  = 30 * time.Second
+	tenant   = "-"             // the log belongs to no tenant
+	digits   = 20              // of the largest position
+	batch    = 100             // slots read at once
 	patience = 5 * time.Second // for one write
 )
 
@@ -72,13 +71,9 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Log, error) {
 	}
 	l := &Log{config: c, table: table, turn: make(chan struct{}, 1)}
 	l.turn <- struct{}{}
-	end, err := l.end(ctx)
-	if err != nil {
+	if err := l.jump(ctx); err != nil {
 		return nil, err
 	}
-	l.position.Store(end)
-	l.checked = c.Now()
-	l.atEnd()
 	return l, nil
 }
 
@@ -190,25 +185,45 @@ func (l *Log) follow(ctx context.Context) error {
 		return l.skip(ctx, "away for too long")
 	}
 	for {
-		rows, err := l.table.Range(ctx, tenant, "", store.Page{After: name(l.Position()), Limit: batch})
+		rows, err := l.next(ctx)
+		if errors.Is(err, errOther) {
+			return l.skip(ctx, "the log is not the one that was read before")
+		}
 		if err != nil {
-			return fmt.Errorf("change log: %w", err)
+			return err
 		}
 		for _, row := range rows {
 			if row.ID != name(l.Position()+1) {
 				return l.gap(ctx)
 			}
-			l.apply(row.Value.Entries)
+			l.apply(row)
 		}
 		if len(rows) < batch {
-			break
+			l.atEnd()
+			return nil
 		}
 	}
-	if since(l.config.Now(), l.checked) > recheck {
-		return l.check(ctx)
+}
+
+// errOther means that the slot at the position is gone or not the one that was
+// applied: a backup was put back, or everything up to there was removed.
+var errOther = errors.New("change log: another log")
+
+// next reads what follows the position. It reads the slot there once more, which
+// costs nothing and shows whether this still is the same log.
+func (l *Log) next(ctx context.Context) ([]store.Row[slot], error) {
+	at := l.Position()
+	rows, err := l.table.Find(ctx, tenant, store.Query{From: name(max(at, 1))}, store.Page{Limit: batch + 1})
+	if err != nil {
+		return nil, fmt.Errorf("change log: %w", err)
 	}
-	l.atEnd()
-	return nil
+	if at == 0 {
+		return rows, nil
+	}
+	if len(rows) == 0 || rows[0].ID != name(at) || rows[0].Rev != l.last {
+		return nil, errOther
+	}
+	return rows[1:], nil
 }
 
 // gap is called when a slot after the next one was read. A scan may pass the
@@ -222,60 +237,46 @@ func (l *Log) gap(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("change log: %w", err)
 	}
-	l.apply(row.Value.Entries)
+	l.apply(row)
 	return l.follow(ctx)
-}
-
-// check finds out that the log was replaced by an older one, as a restored
-// backup does.
-func (l *Log) check(ctx context.Context) error {
-	end, err := l.end(ctx)
-	if err != nil {
-		return err
-	}
-	l.checked = l.config.Now()
-	if end < l.Position() {
-		return l.skip(ctx, "the log is shorter than it was")
-	}
-	l.atEnd() // of a moment ago: more may have come, and comes with the next look
-	return nil
 }
 
 // skip goes to the end without reading what is between.
 func (l *Log) skip(ctx context.Context, why string) error {
-	end, err := l.end(ctx)
-	if err != nil {
+	from := l.Position()
+	if err := l.jump(ctx); err != nil {
 		return err
 	}
-	l.config.Log.Warn("the change log was left; all caches are dropped", "why", why, "from", l.Position(), "to", end)
-	l.position.Store(end)
-	l.checked = l.config.Now()
+	l.config.Log.Warn("the change log was left; all caches are dropped", "why", why, "from", from, "to", l.Position())
 	l.deliver(nil)
+	return nil
+}
+
+// jump stands at the last slot, or at 0 when there is none.
+func (l *Log) jump(ctx context.Context) error {
+	rows, err := l.table.Range(ctx, tenant, "", store.Page{Desc: true, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("change log: %w", err)
+	}
+	var end uint64
+	l.last = 0
+	if len(rows) > 0 {
+		if end, err = strconv.ParseUint(rows[0].ID, 10, 64); err != nil {
+			return fmt.Errorf("change log: slot %q has no number: %w", rows[0].ID, err)
+		}
+		l.last = rows[0].Rev
+	}
+	l.position.Store(end)
 	l.atEnd()
 	return nil
 }
 
-// end returns the number of the last slot, 0 when there is none.
-func (l *Log) end(ctx context.Context) (uint64, error) {
-	rows, err := l.table.Range(ctx, tenant, "", store.Page{Desc: true, Limit: 1})
-	if err != nil {
-		return 0, fmt.Errorf("change log: %w", err)
-	}
-	if len(rows) == 0 {
-		return 0, nil
-	}
-	n, err := strconv.ParseUint(rows[0].ID, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("change log: slot %q has no number: %w", rows[0].ID, err)
-	}
-	return n, nil
-}
-
 // apply delivers the slot after the position.
-func (l *Log) apply(entries []Entry) {
+func (l *Log) apply(row store.Row[slot]) {
+	l.last = row.Rev
 	l.position.Add(1)
-	if len(entries) > 0 {
-		l.deliver(entries)
+	if len(row.Value.Entries) > 0 {
+		l.deliver(row.Value.Entries)
 	}
 }
 

@@ -138,37 +138,35 @@ func TestGaplessUnderThreeAppenders(t *testing.T) {
 
 func TestConcurrentAppendsShareASlot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	entered, release := make(chan struct{}), make(chan struct{})
-	var once sync.Once
-	w.driver.before = func(store.Record) { once.Do(func() { close(entered); <-release }) }
-	l := w.log(changes.Config{})
-	var wg sync.WaitGroup
-	wg.Go(func() { l.append("first") })
-	<-entered
-	positions, joined := make([]uint64, 50), make(chan struct{}, 50)
-	for i := range positions {
-		wg.Go(func() {
-			joined <- struct{}{}
-			positions[i] = l.append(strconv.Itoa(i))
-		})
-	}
-	for range positions {
-		<-joined
-	}
-	close(release)
-	wg.Wait()
-	if n := w.driver.inserts.Load(); n > 10 { // 2, unless the scheduler held some back after they joined
-		t.Errorf("51 appends took %d writes", n)
-	}
-	for i, p := range positions {
-		if p < 2 {
-			t.Errorf("append %d got slot %d", i, p)
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		release := make(chan struct{})
+		w.driver.before = func(store.Record) { <-release }
+		l := w.log(changes.Config{})
+		var wg sync.WaitGroup
+		wg.Go(func() { l.append("first") })
+		synctest.Wait()
+		positions := make([]uint64, 50)
+		for i := range positions {
+			wg.Go(func() { positions[i] = l.append(strconv.Itoa(i)) })
 		}
-	}
-	if len(l.got) != 51 {
-		t.Errorf("%d entries were applied, want 51", len(l.got))
-	}
+		wg.Go(func() { l.append(make([]string, 300)...) }) // more than one group is meant to hold
+		synctest.Wait()
+		close(release)
+		wg.Wait()
+		l.append("last")
+		if n := w.driver.inserts.Load(); n > 4 {
+			t.Errorf("53 appends took %d writes, want 3 or 4", n)
+		}
+		for i, p := range positions {
+			if p != 2 && p != 3 {
+				t.Errorf("append %d got slot %d", i, p)
+			}
+		}
+		if len(l.got) != 352 {
+			t.Errorf("%d entries were applied, want 352", len(l.got))
+		}
+	})
 }
 
 func TestAppendFails(t *testing.T) {
@@ -384,12 +382,50 @@ func TestLogBecameShorter(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.clock.Advance(31 * time.Second)
 	a.catchUp()
 	if n := a.append("again"); n != 2 {
 		t.Errorf("slot %d, want 2", n)
 	}
 	want(t, "a", a, "1", "2", "3", "DROP", "again")
+}
+
+// A server lost its last slots and has others in their place: as long as before,
+// and not the same.
+func TestLogWasRewritten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := w.log(changes.Config{}), w.log(changes.Config{})
+	a.append("1")
+	a.append("lost")
+	b.catchUp()
+	if err := w.driver.Delete(t.Context(), "changes", "-", w.slots()[1], 0); err != nil {
+		t.Fatal(err)
+	}
+	c := w.log(changes.Config{})
+	c.append("instead")
+	b.catchUp()
+	want(t, "b", b, "1", "lost", "DROP")
+	c.append("3")
+	a.append("4")
+	b.catchUp()
+	want(t, "a", a, "1", "lost", "DROP", "4")
+	want(t, "b", b, "1", "lost", "DROP", "3", "4")
+}
+
+func TestLogWasEmptied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.log(changes.Config{})
+	a.append("1")
+	if err := w.store.Purge(t.Context(), "-"); err != nil {
+		t.Fatal(err)
+	}
+	a.catchUp()
+	a.append("2")
+	want(t, "a", a, "1", "DROP", "2")
+	if a.Position() != 1 {
+		t.Errorf("position %d, want 1", a.Position())
+	}
 }
 
 // A server may answer a scan that misses a slot made while it ran, and shows a
