@@ -30,14 +30,14 @@ func hold(t *testing.T, g *limit.Gate) (release func()) {
 	return func() { close(done) }
 }
 
-// line collects what ran in which order, and how each call ended.
+// record collects what ran in which order, and how each call ended.
 type record struct {
 	mu   sync.Mutex
 	ran  []string
 	errs map[string]error
 }
 
-func (r *record) enter(g *limit.Gate, ctx context.Context, tenant, name string) {
+func (r *record) enter(ctx context.Context, g *limit.Gate, tenant, name string) {
 	go func() {
 		err := g.Do(ctx, tenant, func() {
 			r.mu.Lock()
@@ -68,7 +68,7 @@ func TestGateIsFairByTenant(t *testing.T) {
 		release := hold(t, g)
 		var r record
 		for _, name := range []string{"a1", "a2", "a3", "a4", "b1", "b2", "c1"} {
-			r.enter(g, t.Context(), name[:1], name)
+			r.enter(t.Context(), g, name[:1], name)
 		}
 		wantLoad(t, g, 1, 7)
 		release()
@@ -90,11 +90,11 @@ func TestGateLateTenantWaitsOneRound(t *testing.T) {
 		go func() { _ = g.Do(t.Context(), "a", func() { close(in); <-block }) }()
 		synctest.Wait()
 		for _, name := range []string{"a2", "a3", "b1", "b2"} {
-			r.enter(g, t.Context(), name[:1], name)
+			r.enter(t.Context(), g, name[:1], name)
 		}
 		first()
 		<-in // a1 runs, b is next
-		r.enter(g, t.Context(), "c", "c1")
+		r.enter(t.Context(), g, "c", "c1")
 		close(block)
 		synctest.Wait()
 		if diff := cmp.Diff([]string{"b1", "a2", "c1", "b2", "a3"}, r.ran); diff != "" {
@@ -110,7 +110,7 @@ func TestGateFull(t *testing.T) {
 		release := hold(t, g)
 		var r record
 		for _, name := range []string{"a1", "a2", "a3", "a4", "a5"} {
-			r.enter(g, t.Context(), "a", name)
+			r.enter(t.Context(), g, "a", name)
 		}
 		err := r.errs["a5"]
 		if !fault.Is(err, fault.Unavailable) || fault.Read(err).RetryAfter != 3*time.Second {
@@ -118,7 +118,7 @@ func TestGateFull(t *testing.T) {
 		}
 		// A flood of one tenant does not lock the others out.
 		for _, name := range []string{"b1", "b2", "b3"} {
-			r.enter(g, t.Context(), "b", name)
+			r.enter(t.Context(), g, "b", name)
 		}
 		var out []string
 		for name, err := range r.errs {
@@ -170,10 +170,10 @@ func TestGateCancelledWaitersLeave(t *testing.T) {
 		var r record
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, name := range []string{"a1", "b1", "c1"} {
-			r.enter(g, t.Context(), name[:1], name)
-			r.enter(g, ctx, name[:1], name+"gone")
+			r.enter(t.Context(), g, name[:1], name)
+			r.enter(ctx, g, name[:1], name+"gone")
 		}
-		r.enter(g, ctx, "d", "d1gone")
+		r.enter(ctx, g, "d", "d1gone")
 		cancel()
 		synctest.Wait()
 		wantLoad(t, g, 1, 3)
