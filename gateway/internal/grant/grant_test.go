@@ -218,6 +218,8 @@ func TestMarks(t *testing.T) {
 	}{
 		{"its session", changes.Entry{Kind: changes.KindRevokeSession, Tenant: "t", ID: "s", At: issued}, true},
 		{"its user", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/u", At: issued.Add(time.Second)}, true},
+		{"all users of its pool", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/", At: issued}, true},
+		{"all users of another pool", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "pp/", At: issued}, false},
 		{"its client", changes.Entry{Kind: changes.KindRevokeClient, Tenant: "t", ID: "c", At: issued}, true},
 		{"its grant", changes.Entry{Kind: changes.KindRevokeGrant, Tenant: "t", ID: "g", At: issued}, true},
 		{"its workspace", changes.Entry{Kind: changes.KindRevokeWorkspace, Tenant: "t", Workspace: "w", At: issued}, true},

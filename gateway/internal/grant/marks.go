@@ -158,6 +158,7 @@ func (m *Marks) Generation() uint64 { return m.generation.Load() }
 func (m *Marks) Dead(r Ref) bool {
 	return m.ended(r, changes.KindRevokeWorkspace, r.Workspace, "") ||
 		m.ended(r, changes.KindRevokeUser, "", userID(r)) ||
+		m.ended(r, changes.KindRevokeUser, "", poolID(r)) ||
 		m.ended(r, changes.KindRevokeClient, "", r.Client) ||
 		m.ended(r, changes.KindRevokeSession, "", r.Session) ||
 		m.ended(r, changes.KindRevokeGrant, "", r.Grant)
@@ -168,6 +169,14 @@ func userID(r Ref) string {
 		return ""
 	}
 	return r.Pool + "/" + r.User
+}
+
+// poolID is how a revocation names all users of a pool.
+func poolID(r Ref) string {
+	if r.Pool == "" {
+		return ""
+	}
+	return r.Pool + "/"
 }
 
 func (m *Marks) ended(r Ref, kind, workspace, id string) bool {
