@@ -113,14 +113,11 @@ func validHost(b []byte) bool {
 			return false
 		}
 	}
-	for _, c := range port {
-		if c < '0' || c > '9' {
-			return false
-		}
+	if len(bytes.Trim(port, "0123456789")) > 0 {
+		return false
 	}
 	if len(host) > 1 && host[0] == '[' {
-		addr, err := netip.ParseAddr(string(host[1 : len(host)-1]))
-		return host[len(host)-1] == ']' && err == nil && addr.Is6() && addr.Zone() == ""
+		return validIPv6(host)
 	}
 	for _, c := range host {
 		if !unreserved(c) || c == '~' {
@@ -128,6 +125,12 @@ func validHost(b []byte) bool {
 		}
 	}
 	return len(host) <= 253
+}
+
+// validIPv6 judges an address in brackets.
+func validIPv6(host []byte) bool {
+	addr, err := netip.ParseAddr(string(host[1 : len(host)-1]))
+	return err == nil && host[len(host)-1] == ']' && addr.Is6() && addr.Zone() == ""
 }
 
 func lower(b []byte) string { return string(bytes.ToLower(b)) }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -135,7 +136,7 @@ func (c *conn) drain() {
 	if !ok || half.CloseWrite() != nil {
 		return
 	}
-	var raw net.Conn = c.Conn
+	raw := c.Conn
 	if t, ok := raw.(*tls.Conn); ok {
 		raw = t.NetConn()
 		if tcp, ok := raw.(*net.TCPConn); ok {
@@ -163,7 +164,7 @@ type secureConn struct {
 // Handshake runs the handshake. Somebody who speaks plain HTTP to a TLS port is
 // told so.
 func (c *secureConn) Handshake() error {
-	err := c.tls.Handshake()
+	err := c.tls.HandshakeContext(context.Background()) // the connection has a deadline
 	var bad tls.RecordHeaderError
 	if errors.As(err, &bad) && bad.Conn != nil && looksLikeHTTP(bad.RecordHeader) {
 		_, _ = io.WriteString(bad.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"+

@@ -67,12 +67,24 @@ func (k Cookie) Header() (string, error) {
 func (k Cookie) check() error {
 	path := or(k.Path, "/")
 	switch {
-	case k.Name == "" || strings.ContainsFunc(k.Name, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r) }):
+	case k.Name == "" || holds(k.Name, `()<>@,;:\"/[]?={}`):
 		return fmt.Errorf("cookie name %q is not a token", k.Name)
-	case strings.ContainsFunc(k.Value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`",;\`, r) }):
+	case holds(k.Value, `",;\`):
 		return fmt.Errorf("the value of cookie %q holds a character that cookies cannot", k.Name)
-	case path[0] != '/' || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r > '~' || r == ';' }):
+	case path[0] != '/' || holds(path, ";"):
 		return fmt.Errorf("cookie %q has the bad path %q", k.Name, path)
+	}
+	return k.checkScope(path)
+}
+
+// holds tells whether s has a byte of bad, or one that is not visible ASCII.
+func holds(s, bad string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(bad, r) })
+}
+
+// checkScope holds the cookie to what its name and attributes promise.
+func (k Cookie) checkScope(path string) error {
+	switch {
 	case hasPrefixFold(k.Name, HostPrefix) && (!k.Secure || path != "/"):
 		return fmt.Errorf("cookie %q needs Secure and the path /", k.Name)
 	case hasPrefixFold(k.Name, "__Secure-") && !k.Secure:

@@ -121,35 +121,45 @@ func TestOAuthBody(t *testing.T) {
 	}{
 		{
 			"grant", &web.OAuthError{Code: "invalid_grant", Description: "The code is spent.", Hint: "Begin again."}, nil, 400,
-			map[string]any{"error": "invalid_grant", "error_description": "The code is spent.", "error_code": 400.0, "error_hint": "Begin again."}, "",
+			map[string]any{"error": "invalid_grant", "error_description": "The code is spent.", "error_code": 400.0, "error_hint": "Begin again."},
+			"",
 		},
 		{
 			"client by Basic", &web.OAuthError{Code: "invalid_client"}, basic, 401,
-			map[string]any{"error": "invalid_client", "error_code": 401.0}, `Basic realm="gatepost"`,
+			map[string]any{"error": "invalid_client", "error_code": 401.0},
+			`Basic realm="gatepost"`,
 		},
 		{
-			"token", &web.OAuthError{Code: "invalid_token"}, []string{"Authorization", "Bearer x"}, 401,
-			map[string]any{"error": "invalid_token", "error_code": 401.0}, `Bearer realm="gatepost", error="invalid_token"`,
+			"token", &web.OAuthError{Code: "invalid_token"},
+			[]string{"Authorization", "Bearer x"},
+			401,
+			map[string]any{"error": "invalid_token", "error_code": 401.0},
+			`Bearer realm="gatepost", error="invalid_token"`,
 		},
 		{
 			"no token", &web.OAuthError{Code: "invalid_token"}, nil, 401,
-			map[string]any{"error": "invalid_token", "error_code": 401.0}, `Bearer realm="gatepost"`,
+			map[string]any{"error": "invalid_token", "error_code": 401.0},
+			`Bearer realm="gatepost"`,
 		},
 		{
 			"own challenge", &web.OAuthError{Code: "use_dpop_nonce", Status: 401, Challenge: "DPoP"}, nil, 401,
-			map[string]any{"error": "use_dpop_nonce", "error_code": 401.0}, "DPoP",
+			map[string]any{"error": "use_dpop_nonce", "error_code": 401.0},
+			"DPoP",
 		},
 		{
 			"own status, wrapped", fmt.Errorf("token: %w", &web.OAuthError{Code: "invalid_request", Status: 404, Cause: errors.New("hidden")}), nil, 404,
-			map[string]any{"error": "invalid_request", "error_code": 404.0}, "",
+			map[string]any{"error": "invalid_request", "error_code": 404.0},
+			"",
 		},
 		{
 			"other error", errors.New("hidden"), nil, 500,
-			map[string]any{"error": "server_error", "error_description": "Something went wrong on our side.", "error_code": 500.0}, "",
+			map[string]any{"error": "server_error", "error_description": "Something went wrong on our side.", "error_code": 500.0},
+			"",
 		},
 		{
 			"fault", fault.At(fault.Invalid, "limit", "must be a number"), nil, 400,
-			map[string]any{"error": "invalid_request", "error_description": "limit: must be a number", "error_code": 400.0}, "",
+			map[string]any{"error": "invalid_request", "error_description": "limit: must be a number", "error_code": 400.0},
+			"",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

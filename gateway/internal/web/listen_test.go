@@ -67,7 +67,7 @@ func served(t *testing.T, addr string, cfg *tls.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	return c.ConnectionState().PeerCertificates[0].Subject.CommonName, nil
 }
 
@@ -147,7 +147,7 @@ func TestSmugglingOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }()
 	_, _ = c.Write([]byte("GET / HTTP/1.1\nHost: x\r\n\r\n"))
 	res, err := http.ReadResponse(bufio.NewReader(c), nil)
 	if err != nil {

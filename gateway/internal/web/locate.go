@@ -20,28 +20,29 @@ import (
 // for types that read themselves, so the document is taken apart once more, only
 // after a failure.
 func locate(body []byte, into any, cause error) error {
-	at, inner, typ := descend("", body, reflect.TypeOf(into), cause)
-	f := &fault.Error{Kind: fault.Invalid, Field: at, Public: expected(typ, inner), Cause: cause}
-	if at == "" {
+	m, inner := descend(member{"", body, reflect.TypeOf(into)}, cause)
+	f := &fault.Error{Kind: fault.Invalid, Field: m.at, Public: expected(m.typ, inner), Cause: cause}
+	if m.at == "" {
 		f.Public = "The body " + f.Public
 	}
 	return f
 }
 
-// descend follows the first member that fails, as long as there is one.
-func descend(at string, raw json.RawMessage, typ reflect.Type, cause error) (string, error, reflect.Type) {
-	for typ.Kind() == reflect.Pointer && !readsItself(typ) {
-		typ = typ.Elem()
+// descend follows the first member that fails, as long as there is one, and
+// returns the innermost with its error.
+func descend(m member, cause error) (member, error) {
+	for m.typ.Kind() == reflect.Pointer && !readsItself(m.typ) {
+		m.typ = m.typ.Elem()
 	}
-	if readsItself(typ) {
-		return at, cause, typ
+	if readsItself(m.typ) {
+		return m, cause
 	}
-	for _, m := range members(at, raw, typ) {
-		if err := json.Unmarshal(m.raw, reflect.New(m.typ).Interface()); err != nil {
-			return descend(m.at, m.raw, m.typ, err)
+	for _, part := range members(m.at, m.raw, m.typ) {
+		if err := json.Unmarshal(part.raw, reflect.New(part.typ).Interface()); err != nil {
+			return descend(part, err)
 		}
 	}
-	return at, cause, typ
+	return m, cause
 }
 
 // member is a part of a document and the type that it is read into.

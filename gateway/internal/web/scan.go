@@ -61,17 +61,22 @@ func scan(raw []byte) (f facts, why string) {
 		}
 		f.note(name, value)
 	}
+	return f, f.framed()
+}
+
+// framed says why the end of the message is not certain, or "".
+func (f *facts) framed() string {
 	switch {
 	case f.hosts > 1:
-		return f, "there is more than one Host"
+		return "there is more than one Host"
 	case f.lengths > 1:
-		return f, "there is more than one Content-Length"
+		return "there is more than one Content-Length"
 	case f.codings > 0 && f.lengths > 0:
-		return f, "there are both Content-Length and Transfer-Encoding"
+		return "there are both Content-Length and Transfer-Encoding"
 	case f.codings > 1 || f.codings == 1 && string(f.coding) != "chunked":
-		return f, "the Transfer-Encoding is not exactly chunked"
+		return "the Transfer-Encoding is not exactly chunked"
 	}
-	return f, ""
+	return ""
 }
 
 // framing counts the headers that say where a message ends and whom it is for,

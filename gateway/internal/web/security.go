@@ -31,7 +31,6 @@ type Security struct {
 // Apply sets the headers on the answer. HSTS is sent when the request came by
 // https, whatever HTTPS says.
 func (s Security) Apply(c *fiber.Ctx) {
-	s.HTTPS = s.HTTPS || Read(c).Scheme == "https"
 	s.set(c.Context())
 }
 

@@ -74,7 +74,7 @@ func (s *Server) run(ctx *fasthttp.RequestCtx, st *state) {
 		if r := recover(); r != nil {
 			err := fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			ctx.Response.Reset()
-			s.errors.write(ctx, err, s.errors.family(st))
+			_ = s.errors.write(ctx, err, s.errors.family(st)) // always nil
 			ctx.SetConnectionClose()
 		}
 	}()

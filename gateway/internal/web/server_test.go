@@ -260,15 +260,18 @@ func TestWellFormed(t *testing.T) {
 		{"WebDAV", []string{"PROPFIND /a HTTP/1.1\r\nHost: x\r\nDepth: 1\r\n\r\n"}, []string{"<PROPFIND http://x/a >"}},
 		{"IPv6 host", []string{"GET /a HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"}, []string{"<GET http://[::1]:80/a >"}},
 		{
-			"pipelined", []string{"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na\nbGET /2 HTTP/1.1\r\nHost: x\r\n\r\nPOST /3 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\n", "\n\n\n"},
+			"pipelined",
+			[]string{"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\na\nbGET /2 HTTP/1.1\r\nHost: x\r\n\r\nPOST /3 HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\n", "\n\n\n"},
 			[]string{"<POST http://x/1 a\nb>", "<GET http://x/2 >", "<POST http://x/3 \n\n\n\n>"},
 		},
 		{
-			"in pieces", []string{"GET /1 HT", "TP/1.1\r", "\nHost: x\r\nX-A: b", "\r", "\n", "\r", "\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"},
+			"in pieces",
+			[]string{"GET /1 HT", "TP/1.1\r", "\nHost: x\r\nX-A: b", "\r", "\n", "\r", "\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n"},
 			[]string{"<GET http://x/1 >", "<GET http://x/2 >"},
 		},
 		{
-			"keep-alive", []string{"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", "\n\n", "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n"},
+			"keep-alive",
+			[]string{"POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n", "\n\n", "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n"},
 			[]string{"<POST http://x/1 \n\n>", "<GET http://x/2 >"},
 		},
 	} {
