@@ -112,6 +112,10 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// NetConn returns the connection underneath. It is only for looking at the
+// socket, as the proxy does to see whether a client that waits has left.
+func (c *conn) NetConn() net.Conn { return c.Conn }
+
 // Close ends the connection. When the client may still be sending, it first lets
 // the answer arrive: closing with unread input makes the kernel reset the
 // connection, and the client would lose the answer (RFC 9112, section 9.6).
