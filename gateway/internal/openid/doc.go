@@ -1,0 +1,14 @@
+// Package openid is the OAuth 2.0 and OpenID Connect face of every workspace,
+// at {base}/{tenant}/{workspace}.
+//
+//	GET  /.well-known/openid-configuration, /.well-known/jwks.json
+//	GET  /oauth2/authorize  --> check client and redirect URI (errors: a page)
+//	                        --> check the rest (errors: back to the client)
+//	                        --> signin.Authorize --> code, or the sign-in pages
+//	POST /oauth2/token      --> authenticate the client --> grant --> tokens
+//	GET  /userinfo, /oidc/logout
+//
+// It parses and renders; signin decides. The handlers are our own rather than a
+// library's: the library at hand reads client secrets from the query, accepts
+// repeated parameters and cannot say error_code, error_hint or WWW-Authenticate.
+package openid

@@ -1,0 +1,242 @@
+package openid
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
+	"github.com/gatepost/gatepost/gateway/internal/web"
+)
+
+// Handler serves the OAuth 2.0 and OpenID Connect endpoints. Its fields are set
+// before Mount.
+type Handler struct {
+	Signin *signin.Service
+	Live   *live.Cache
+	Errors *web.Errors
+	// Go answers with what signin decided: cookies, and a redirect or a form.
+	Go func(c *fiber.Ctx, out signin.Outcome) error
+	// Browser reads the request's cookies and addresses.
+	Browser func(c *fiber.Ctx) signin.Browser
+}
+
+// requestLimit bounds the work for one request.
+const requestLimit = 15 * time.Second
+
+// Mount adds the endpoints. Errors before a redirect URI was checked are pages.
+func (h *Handler) Mount(r fiber.Router) {
+	page, oauth := web.With(h.Errors.Page), web.With(h.Errors.OAuth)
+	r.Get("/.well-known/oauth-authorization-server/:tid/:wid", oauth, h.metadata)
+	r.Get("/:tid/:wid/.well-known/openid-configuration", oauth, h.metadata)
+	r.Get("/:tid/:wid/.well-known/jwks.json", oauth, h.jwks("sig"))
+	r.Get("/:tid/:wid/assertion/jwks.json", oauth, h.jwks("assertion"))
+	r.Get("/:tid/:wid/oauth2/authorize", page, h.authorize)
+	r.Post("/:tid/:wid/oauth2/authorize", page, h.authorize)
+	r.Post("/:tid/:wid/oauth2/token", oauth, h.token)
+	r.Get("/:tid/:wid/userinfo", oauth, h.userinfo)
+	r.Post("/:tid/:wid/userinfo", oauth, h.userinfo)
+}
+
+// space returns the workspace of the address, or fault.NotFound.
+func (h *Handler) space(ctx context.Context, c *fiber.Ctx) (*live.Space, error) {
+	tenant, err := web.Param(c, "tid")
+	if err != nil {
+		return nil, err
+	}
+	workspace, err := web.Param(c, "wid")
+	if err != nil {
+		return nil, err
+	}
+	return h.Live.Space(ctx, tenant, workspace)
+}
+
+func (h *Handler) authorize(c *fiber.Ctx) error {
+	ctx, cancel := web.Context(c, requestLimit)
+	defer cancel()
+	space, err := h.space(ctx, c)
+	if err != nil {
+		return err
+	}
+	f, err := authorizeForm(c)
+	if err != nil {
+		return err
+	}
+	id := f.get("client_id")
+	if id == "" {
+		return fault.At(fault.Invalid, "client_id", "is required")
+	}
+	who, err := h.Signin.Client(ctx, space, id)
+	if fault.Is(err, fault.NotFound) || (err == nil && !who.Active()) {
+		return fault.At(fault.Invalid, "client_id", "is not an active client of this workspace")
+	}
+	if err != nil {
+		return err
+	}
+	uri, err := target(f, who, func(uri string) bool { return h.Signin.AllowsRedirect(space, who, uri) })
+	if err != nil {
+		return err
+	}
+	r, err := parse(f, space, who, uri)
+	if oauth := (*fault.Error)(nil); errors.As(err, &oauth) {
+		return h.Go(c, h.Signin.Deny(space, r, oauth.Code, ascii(oauth.Public)))
+	}
+	if err != nil {
+		return err
+	}
+	out, err := h.Signin.Authorize(ctx, space, r, h.Browser(c))
+	if err != nil {
+		return err
+	}
+	return h.Go(c, out)
+}
+
+// authorizeForm reads an authorization request from the query of a GET or the
+// body of a POST (OpenID Connect Core 1.0, section 3.1.2.1).
+func authorizeForm(c *fiber.Ctx) (form, error) {
+	if web.Read(c).Method == fiber.MethodGet {
+		return parseForm(web.Read(c).RawQuery)
+	}
+	return bodyForm(c)
+}
+
+func bodyForm(c *fiber.Ctx) (form, error) {
+	v, err := web.Form(c)
+	if err != nil {
+		return nil, asOAuth(err)
+	}
+	return once(v)
+}
+
+func (h *Handler) token(c *fiber.Ctx) error {
+	ctx, cancel := web.Context(c, requestLimit)
+	defer cancel()
+	c.Set("Cache-Control", "no-store")
+	c.Set("Pragma", "no-cache")
+	space, err := h.space(ctx, c)
+	if err != nil {
+		return err
+	}
+	f, err := bodyForm(c)
+	if err != nil {
+		return err
+	}
+	cred, err := readCredentials(web.Header(c, "Authorization"), f)
+	if err != nil {
+		return asOAuth(err)
+	}
+	who, err := h.Signin.AuthenticateClient(ctx, space, cred.id, cred.secret, cred.method)
+	if err != nil {
+		return asOAuth(err)
+	}
+	set, err := h.grant(ctx, space, who, f)
+	if err != nil {
+		return asOAuth(err)
+	}
+	return c.JSON(set)
+}
+
+func (h *Handler) grant(ctx context.Context, space *live.Space, who *client.Client, f form) (signin.TokenSet, error) {
+	kind := f.get("grant_type")
+	supported := []string{"authorization_code", "refresh_token", "client_credentials"}
+	switch {
+	case kind == "":
+		return signin.TokenSet{}, refuse("invalid_request", "grant_type is required.", nil)
+	case !slices.Contains(supported, kind):
+		return signin.TokenSet{}, refuse("unsupported_grant_type", "grant_type may be "+strings.Join(supported, ", ")+".", nil)
+	case !slices.Contains(who.GrantTypes, kind):
+		return signin.TokenSet{}, refuse("unauthorized_client", "The client may not use the grant type "+kind+".", nil)
+	}
+	scopes := strings.Fields(f.get("scope"))
+	switch kind {
+	case "authorization_code":
+		if f.get("code") == "" {
+			return signin.TokenSet{}, refuse("invalid_request", "code is required.", nil)
+		}
+		return h.Signin.Redeem(ctx, space, who, f.get("code"), f.get("redirect_uri"), f.get("code_verifier"))
+	case "refresh_token":
+		if f.get("refresh_token") == "" {
+			return signin.TokenSet{}, refuse("invalid_request", "refresh_token is required.", nil)
+		}
+		return h.Signin.Refresh(ctx, space, who, f.get("refresh_token"), scopes)
+	default:
+		return h.Signin.ClientCredentials(ctx, space, who, scopes)
+	}
+}
+
+func (h *Handler) userinfo(c *fiber.Ctx) error {
+	ctx, cancel := web.Context(c, requestLimit)
+	defer cancel()
+	c.Set("Cache-Control", "no-store")
+	space, err := h.space(ctx, c)
+	if err != nil {
+		return err
+	}
+	b, err := h.Signin.Bearer(ctx, space, "", signin.BearerToken(web.Header(c, "Authorization")))
+	if err != nil {
+		return asOAuth(err)
+	}
+	claims, err := h.Signin.UserInfo(ctx, b)
+	if err != nil {
+		return asOAuth(err)
+	}
+	return c.JSON(claims)
+}
+
+func (h *Handler) jwks(use string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := web.Context(c, requestLimit)
+		defer cancel()
+		space, err := h.space(ctx, c)
+		if err != nil {
+			return err
+		}
+		doc, err := h.Signin.Tokens.JWKS(ctx, space.Token(), use)
+		if err != nil {
+			return err
+		}
+		public(c)
+		c.Set("Content-Type", "application/jwk-set+json")
+		return c.Send(doc)
+	}
+}
+
+// public marks an answer that everybody may read and keep for a while.
+func public(c *fiber.Ctx) {
+	c.Set("Cache-Control", "public, max-age=300")
+	c.Set("Access-Control-Allow-Origin", "*")
+}
+
+// asOAuth gives an error that carries an OAuth code the shape of that family.
+func asOAuth(err error) error {
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Code == "" {
+		return err
+	}
+	say := f.Public
+	if f.Field != "" {
+		say = f.Field + ": " + say
+	}
+	return &web.OAuthError{Code: f.Code, Description: ascii(say), Cause: err}
+}
+
+// ascii keeps the characters that an error_description may hold (RFC 6749,
+// section 4.1.2.1).
+func ascii(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '"':
+			return '\''
+		case r == '\\' || r < ' ' || r > '~':
+			return -1
+		}
+		return r
+	}, s)
+}

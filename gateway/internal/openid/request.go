@@ -1,0 +1,140 @@
+package openid
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
+)
+
+// responseModes are what an authorization response may travel in.
+func responseModes() []string { return []string{"query", "fragment", "form_post"} }
+
+// target returns the redirect URI of a request: the one sent, if the client
+// registered it, or the only one registered. Errors are for a page: an
+// unchecked address never becomes a redirect (RFC 6749, section 4.1.2.1).
+func target(f form, c *client.Client, allows func(string) bool) (string, error) {
+	uri := f.get("redirect_uri")
+	if uri == "" {
+		if len(c.RedirectURIs) == 1 {
+			return c.RedirectURIs[0], nil
+		}
+		return "", fault.At(fault.Invalid, "redirect_uri", "is required: the client has registered several or none")
+	}
+	if u, err := url.Parse(uri); err != nil || u.Scheme == "" || u.Fragment != "" || !allows(uri) {
+		return "", fault.At(fault.Invalid, "redirect_uri", "is not registered for this client")
+	}
+	return uri, nil
+}
+
+// parse checks the rest of an authorization request. Its errors carry an OAuth
+// code and go back to the client.
+func parse(f form, space *live.Space, c *client.Client, redirectURI string) (login.Request, error) {
+	r := login.Request{
+		Client: c.ClientID, RedirectURI: redirectURI, State: f.get("state"), Nonce: f.get("nonce"), MaxAge: -1,
+		Scopes: strings.Fields(f.get("scope")), Prompt: strings.Fields(f.get("prompt")),
+		LoginHint: f.get("login_hint"), IDPHint: f.get("idp_hint"),
+	}
+	for _, check := range []func(form, *login.Request, *live.Space, *client.Client) error{
+		checkMode, checkType, checkPKCE, checkScopes, checkPrompt, checkMaxAge,
+	} {
+		if err := check(f, &r, space, c); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+func checkMode(f form, r *login.Request, _ *live.Space, _ *client.Client) error {
+	mode := f.get("response_mode")
+	if mode != "" && !slices.Contains(responseModes(), mode) {
+		return refuse("invalid_request", "response_mode may be "+strings.Join(responseModes(), ", ")+".", nil)
+	}
+	r.ResponseMode = mode
+	return nil
+}
+
+func checkType(f form, _ *login.Request, _ *live.Space, c *client.Client) error {
+	switch {
+	case f.get("request") != "":
+		return refuse("request_not_supported", "Request objects are not supported.", nil)
+	case f.get("request_uri") != "":
+		return refuse("request_uri_not_supported", "request_uri is not supported.", nil)
+	case f.get("response_type") == "":
+		return refuse("invalid_request", "response_type is required.", nil)
+	case f.get("response_type") != "code":
+		return refuse("unsupported_response_type", "response_type may be code.", nil)
+	case !slices.Contains(c.GrantTypes, "authorization_code"):
+		return refuse("unauthorized_client", "The client may not use the grant type authorization_code.", nil)
+	}
+	return nil
+}
+
+// checkPKCE requires S256 of public clients (RFC 9700, section 2.1.1) and where
+// the workspace asks for it. plain protects from nothing and is refused.
+func checkPKCE(f form, r *login.Request, space *live.Space, c *client.Client) error {
+	r.Challenge = f.get("code_challenge")
+	method := f.get("code_challenge_method")
+	if r.Challenge == "" {
+		if method != "" {
+			return refuse("invalid_request", "code_challenge_method needs a code_challenge.", nil)
+		}
+		if c.TokenEndpointAuthMethod == "none" || space.EnforcePKCE {
+			return refuse("invalid_request", "PKCE is required: send code_challenge with code_challenge_method=S256.", nil)
+		}
+		return nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(r.Challenge)
+	if method != "S256" || err != nil || len(raw) != 32 {
+		return refuse("invalid_request", "code_challenge must be a base64url SHA-256 and code_challenge_method must be S256.", err)
+	}
+	return nil
+}
+
+func checkScopes(_ form, r *login.Request, space *live.Space, c *client.Client) error {
+	for _, scope := range r.Scopes {
+		if _, known := space.Scopes[scope]; !known {
+			return refuse("invalid_scope", fmt.Sprintf("The workspace has no scope %q.", scope), nil)
+		}
+		if !slices.Contains(c.Scopes, scope) {
+			return refuse("invalid_scope", fmt.Sprintf("The client is not subscribed to the scope %q.", scope), nil)
+		}
+	}
+	slices.Sort(r.Scopes)
+	r.Scopes = slices.Compact(r.Scopes)
+	return nil
+}
+
+func checkPrompt(_ form, r *login.Request, _ *live.Space, _ *client.Client) error {
+	known := []string{"none", "login", "consent", "select_account"}
+	for _, p := range r.Prompt {
+		if !slices.Contains(known, p) {
+			return refuse("invalid_request", "prompt may hold "+strings.Join(known, ", ")+".", nil)
+		}
+	}
+	if r.Asks("none") && len(r.Prompt) > 1 {
+		return refuse("invalid_request", "prompt=none excludes every other value.", nil)
+	}
+	return nil
+}
+
+func checkMaxAge(f form, r *login.Request, _ *live.Space, _ *client.Client) error {
+	text := f.get("max_age")
+	if text == "" {
+		return nil
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n < 0 {
+		return refuse("invalid_request", "max_age must be a number of seconds.", err)
+	}
+	r.MaxAge = time.Duration(n) * time.Second
+	return nil
+}

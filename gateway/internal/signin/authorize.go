@@ -1,0 +1,240 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/session"
+)
+
+// maxLogins is how many sign-ins one browser may run at once; the oldest ends.
+const maxLogins = 5
+
+// Authorize goes on with a checked authorization request: with a session that
+// satisfies it a code, else the first step of a login.
+func (s *Service) Authorize(ctx context.Context, space *live.Space, r login.Request, b Browser) (Outcome, error) {
+	current, err := s.current(ctx, space, b)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if current != nil && s.satisfies(current, r) {
+		return s.respond(ctx, space, r, current)
+	}
+	if r.Asks("none") {
+		return s.Deny(space, r, "login_required", "Nobody is signed in, and prompt=none forbids asking."), nil
+	}
+	return s.begin(ctx, space, r, b)
+}
+
+// current returns the browser's live session in the workspace, or nil.
+func (s *Service) current(ctx context.Context, space *live.Space, b Browser) (*session.Session, error) {
+	for _, secret := range b.Cookies(s.names.Session(space.Tenant, space.ID)) {
+		found, err := s.Sessions.Find(ctx, space.Tenant, secret)
+		if fault.Is(err, fault.Unauthenticated) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if found.Parent == "" && found.Workspace == space.ID && found.WorkspaceEpoch == space.Epoch {
+			return found, nil
+		}
+	}
+	return nil, nil
+}
+
+// Current returns the browser's session in the workspace, or
+// fault.Unauthenticated.
+func (s *Service) Current(ctx context.Context, space *live.Space, b Browser) (*session.Session, error) {
+	current, err := s.current(ctx, space, b)
+	if err == nil && current == nil {
+		return nil, fault.New(fault.Unauthenticated, "You are not signed in.", nil)
+	}
+	return current, err
+}
+
+// satisfies tells whether a session answers the request without asking again
+// (OpenID Connect Core 1.0, section 3.1.2.3).
+func (s *Service) satisfies(current *session.Session, r login.Request) bool {
+	if r.Asks("login") || r.Asks("select_account") {
+		return false
+	}
+	return r.MaxAge < 0 || s.Now().Sub(current.AuthTime) <= r.MaxAge
+}
+
+func (s *Service) begin(ctx context.Context, space *live.Space, r login.Request, b Browser) (Outcome, error) {
+	l, _, err := s.Logins.Begin(space.Tenant, space.ID, space.Epoch, r)
+	if err != nil {
+		return Outcome{}, err
+	}
+	id, ok := login.Select(r.IDPHint, candidates(space))
+	if !ok {
+		return Outcome{}, fault.New(fault.Unavailable, "No way to sign in is set up here yet. Please tell the operator: the workspace has no identity provider.", nil)
+	}
+	l.IDP = id
+	value, err := s.Logins.Seal(l)
+	if err != nil {
+		return Outcome{}, err
+	}
+	next, err := s.address(space, l)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Location: next, Cookies: append(s.oldLogins(b), s.loginCookie(l, value))}, nil
+}
+
+func candidates(space *live.Space) []login.Candidate {
+	list := make([]login.Candidate, 0, len(space.IDPs))
+	for _, p := range space.IDPs {
+		list = append(list, login.Candidate{ID: p.ID, Hidden: p.Hidden})
+	}
+	return list
+}
+
+func (s *Service) loginCookie(l login.Login, value string) Cookie {
+	return Cookie{Name: s.names.Login(l.ID), Value: value, Life: l.Expires.Sub(s.Now()), Secure: s.names.Secure}
+}
+
+// oldLogins keeps a browser from collecting login cookies until its requests
+// are refused for their size.
+func (s *Service) oldLogins(b Browser) []Cookie {
+	var held []string
+	for _, name := range b.Names() {
+		if s.names.IsLogin(name) {
+			held = append(held, name)
+		}
+	}
+	return s.drop(held, maxLogins)
+}
+
+// address is the page of the step that a login waits for.
+func (s *Service) address(space *live.Space, l login.Login) (string, error) {
+	q := url.Values{"login_id": {l.ID}, "login_state": {l.State}}
+	if login.Next(l) == login.Choose {
+		return "/" + space.Tenant + "/" + space.ID + "/login?" + q.Encode(), nil
+	}
+	p, ok := space.IDP(l.IDP)
+	if !ok {
+		return "", login.ErrGone
+	}
+	q.Set("server_id", space.ID)
+	return "/" + space.Tenant + "/identity/" + p.IdentityPoolID + "/login?" + q.Encode(), nil
+}
+
+// Login returns the running login that the browser may go on with, and its
+// workspace; login.ErrGone when there is none.
+func (s *Service) Login(ctx context.Context, tenant, id, state string, b Browser) (login.Login, *live.Space, error) {
+	l, err := s.Logins.Resolve(ctx, tenant, id, state, b.Cookies(s.names.Login(id)))
+	if err != nil {
+		return l, nil, err
+	}
+	space, err := s.Live.Space(ctx, l.Tenant, l.Workspace)
+	if fault.Is(err, fault.NotFound) || (err == nil && space.Epoch != l.Epoch) {
+		return l, nil, login.ErrGone
+	}
+	return l, space, err
+}
+
+// respond issues a code for the session and returns the authorization response
+// (RFC 6749, section 4.1.2, with the issuer by RFC 9207).
+func (s *Service) respond(ctx context.Context, space *live.Space, r login.Request, on *session.Session) (Outcome, error) {
+	c, err := s.Client(ctx, space, r.Client)
+	if err != nil {
+		return Outcome{}, err
+	}
+	code, err := s.Codes.Issue(ctx, space.Tenant, grant.Code{
+		RedirectURI: r.RedirectURI,
+		Challenge:   r.Challenge,
+		Terms: grant.Terms{
+			Workspace: space.ID, WorkspaceEpoch: space.Epoch, Client: r.Client, ClientEpoch: c.Epoch,
+			Pool: on.Pool, User: on.User, UserEpoch: on.UserEpoch, IDP: on.IDP, Subject: on.Subject,
+			Session: on.ID, Scopes: r.Scopes, Nonce: r.Nonce,
+			AuthTime: on.AuthTime, ACR: on.ACR, AMR: on.AMR, Context: on.Context,
+		},
+	}, space.CodeTTL)
+	if err != nil {
+		return Outcome{}, err
+	}
+	return s.answer(space, r, url.Values{"code": {code}}), nil
+}
+
+// Deny returns the error response to an authorization request whose redirect
+// URI was checked (RFC 6749, section 4.1.2.1).
+func (s *Service) Deny(space *live.Space, r login.Request, code, description string) Outcome {
+	return s.answer(space, r, url.Values{"error": {code}, "error_description": {description}})
+}
+
+func (s *Service) answer(space *live.Space, r login.Request, v url.Values) Outcome {
+	v.Set("iss", s.Tokens.Issuer(space.Tenant, space.ID))
+	if r.State != "" {
+		v.Set("state", r.State)
+	}
+	switch r.ResponseMode {
+	case "form_post":
+		form := make(map[string]string, len(v))
+		for name := range v {
+			form[name] = v.Get(name)
+		}
+		return Outcome{Location: r.RedirectURI, Form: form}
+	case "fragment":
+		return Outcome{Location: r.RedirectURI + "#" + v.Encode()}
+	default:
+		glue := "?"
+		if strings.Contains(r.RedirectURI, "?") {
+			glue = "&"
+		}
+		return Outcome{Location: r.RedirectURI + glue + v.Encode()}
+	}
+}
+
+// finish makes the session of a login that has proven everything, ends the one
+// it replaces, and answers the client.
+func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, made session.Session, b Browser) (Outcome, error) {
+	if err := s.Logins.Finish(ctx, l); err != nil {
+		return Outcome{}, err
+	}
+	previous, err := s.current(ctx, space, b)
+	if err != nil {
+		return Outcome{}, err
+	}
+	made.IP, made.UserAgent = b.IP.String(), clip(b.UserAgent, 512)
+	secret, started, err := s.Sessions.Start(ctx, space.Tenant, made)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if previous != nil {
+		if err := s.Sessions.End(ctx, space.Tenant, previous.ID); err != nil {
+			return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
+		}
+	}
+	out, err := s.respond(ctx, space, l.Request, started)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out.Cookies = append(out.Cookies,
+		Cookie{Name: s.names.Session(space.Tenant, space.ID), Value: secret, Secure: s.names.Secure},
+		Cookie{Name: s.names.Login(l.ID), Life: -1, Secure: s.names.Secure})
+	return out, nil
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+// merge returns the scopes of want that are in have, in the order of want.
+func merge(want, have []string) []string {
+	return slices.DeleteFunc(slices.Clone(want), func(x string) bool { return !slices.Contains(have, x) })
+}
+
+const codeTTL = 10 * time.Minute // when the workspace says nothing

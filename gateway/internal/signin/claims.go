@@ -1,0 +1,116 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/gatepost/gatepost/authctx"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/token"
+)
+
+// protected are the claims that a workspace's own definitions never set: they
+// are what a token is.
+func protected() []string {
+	return []string{
+		"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "sid", "cnf", "act",
+		"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st",
+	}
+}
+
+// customClaims are the workspace's claims of one type that the granted scopes
+// release, read from the authentication context. Opaque ones are for those who
+// ask the gateway, not for tokens.
+func customClaims(space *live.Space, kind string, opaque bool, t grant.Terms) (token.Claims, error) {
+	claims := token.Claims{}
+	if len(t.Context) == 0 {
+		return claims, nil
+	}
+	var known authctx.Context
+	if err := json.Unmarshal(t.Context, &known); err != nil {
+		return nil, fmt.Errorf("authentication context: %w", err)
+	}
+	for _, def := range space.Claims {
+		if def.Type != kind || def.SourceType != "authnCtx" || (def.Opaque && !opaque) || !released(def.Scopes, t.Scopes) {
+			continue
+		}
+		if slices.Contains(protected(), def.Name) {
+			continue
+		}
+		if v, ok := known.Lookup(def.SourcePath); ok {
+			place(claims, def.Name, v)
+		}
+	}
+	return claims, nil
+}
+
+// released tells whether a claim's scopes let it out: none means always.
+func released(of, granted []string) bool {
+	return len(of) == 0 || slices.ContainsFunc(of, func(x string) bool { return slices.Contains(granted, x) })
+}
+
+// place sets a claim; a dotted name such as address.locality nests (OpenID
+// Connect Core 1.0, section 5.1.1).
+func place(claims map[string]any, name string, v any) {
+	for {
+		head, rest, nested := strings.Cut(name, ".")
+		if !nested {
+			claims[name] = v
+			return
+		}
+		inner, ok := claims[head].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			claims[head] = inner
+		}
+		claims, name = inner, rest
+	}
+}
+
+// UserInfo returns the claims about the person behind an access token (OpenID
+// Connect Core 1.0, section 5.3.2), from their session's context.
+func (s *Service) UserInfo(ctx context.Context, b *Bearer) (token.Claims, error) {
+	if b.User == "" || !b.Has("openid") {
+		return nil, errScope("openid")
+	}
+	t, err := s.termsOf(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := customClaims(b.Space, "id_token", true, t)
+	if err != nil {
+		return nil, err
+	}
+	claims["sub"] = b.Subject
+	claims["tid"], claims["aid"] = b.Space.Tenant, b.Space.ID
+	optional(claims, "idp", b.Claims.String("idp"))
+	return claims, nil
+}
+
+// termsOf returns the context that a token came from: that of its session, or
+// of its grant when the session is over.
+func (s *Service) termsOf(ctx context.Context, b *Bearer) (grant.Terms, error) {
+	if on, err := s.Sessions.ByID(ctx, b.Space.Tenant, b.Session); err == nil {
+		return grant.Terms{Scopes: b.Scopes, Context: on.Context}, nil
+	} else if !isUnauthenticated(err) {
+		return grant.Terms{}, err
+	}
+	t, err := s.Grants.Find(ctx, b.Space.Tenant, b.Claims.String("grant_id"))
+	if err != nil {
+		return t, errBearer(err)
+	}
+	t.Scopes = b.Scopes
+	return t, nil
+}
+
+// errScope means that a token lacks a scope (RFC 6750, section 3.1).
+func errScope(scope string) error {
+	e := fault.New(fault.Denied, "The access token lacks the scope "+scope+".", nil)
+	e.Code = "insufficient_scope"
+	return e
+}

@@ -1,0 +1,184 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/gatepost/gatepost/gateway/internal/audit"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/session"
+)
+
+// attemptsKind counts passwords tried on the sign-in page.
+const attemptsKind = "identity_authentication"
+
+// Choose takes the IDP that the person picked. It must be one of the
+// workspace's that the chooser drew.
+func (s *Service) Choose(ctx context.Context, space *live.Space, l login.Login, id string) (Outcome, error) {
+	p, ok := space.IDP(id)
+	if !ok || (p.Hidden && p.ID != l.Request.IDPHint) {
+		return Outcome{}, fault.At(fault.Invalid, "authentication_id", "is not one of the ways to sign in here")
+	}
+	if l.User != "" {
+		return Outcome{}, login.ErrGone
+	}
+	l.IDP = p.ID
+	value, err := s.Logins.Seal(l)
+	if err != nil {
+		return Outcome{}, err
+	}
+	next, err := s.address(space, l)
+	return Outcome{Location: next, Cookies: []Cookie{s.loginCookie(l, value)}}, err
+}
+
+// ErrWrong is the one answer to a password that does not sign anybody in,
+// whoever it was tried for and whatever was wrong.
+func ErrWrong(cause error) error {
+	return fault.New(fault.Unauthenticated, "That is not the right identifier and password.", cause)
+}
+
+// Password tries to prove who the person is. ErrWrong when it does not; then
+// the login goes on unchanged.
+func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login, identifier, password string, b Browser) (Outcome, error) {
+	p, ok := space.IDP(l.IDP)
+	if !ok || login.Next(l) != login.Authenticate || p.Method != idp.IdentityPool {
+		return Outcome{}, login.ErrGone
+	}
+	ctx = s.actor(ctx, space, l, p)
+	key := p.IdentityPoolID + "/" + strings.ToLower(strings.TrimSpace(identifier)) + "/" + limit.Network(b.IP)
+	if err := s.Attempts.Take(ctx, space.Tenant, attemptsKind, key); err != nil {
+		return Outcome{}, err
+	}
+	r, err := s.Users.CheckPassword(ctx, space.Tenant, p.IdentityPoolID, identifier, password)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !r.Proven() {
+		cause := fmt.Errorf("%s, password %s, user %s", r.Outcome, r.State, r.User.Status)
+		if err := s.record(ctx, space, audit.SubjectLogin, audit.ActionFailed, map[string]any{"reason": string(r.Outcome), "identity_pool_id": p.IdentityPoolID}); err != nil {
+			return Outcome{}, err
+		}
+		return Outcome{}, ErrWrong(cause)
+	}
+	if err := s.Attempts.Clear(ctx, space.Tenant, attemptsKind, key); err != nil {
+		return Outcome{}, err
+	}
+	l.Pool, l.User, l.UserEpoch = p.IdentityPoolID, r.User.ID, r.User.Epoch
+	l.Identifier, l.AMR, l.AuthTime = identifier, []string{"pwd"}, s.Now()
+	l.ChangeDue = r.State == pool.StateMustBeChanged
+	return s.proceed(ctx, space, l, b)
+}
+
+// NewPassword sets the password that must be changed before the login goes on.
+func (s *Service) NewPassword(ctx context.Context, space *live.Space, l login.Login, password string, b Browser) (Outcome, error) {
+	p, ok := space.IDP(l.IDP)
+	if !ok || login.Next(l) != login.NewPassword {
+		return Outcome{}, login.ErrGone
+	}
+	ctx = s.actor(ctx, space, l, p)
+	if err := s.Users.SetPassword(ctx, space.Tenant, l.Pool, l.User, password, pool.SetOptions{Field: "password"}); err != nil {
+		return Outcome{}, err
+	}
+	l.ChangeDue = false
+	return s.proceed(ctx, space, l, b)
+}
+
+// proceed goes on with a login that has just proven something.
+func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login, b Browser) (Outcome, error) {
+	if login.Next(l) == login.Finish {
+		made, err := s.sessionOf(ctx, space, l)
+		if err != nil {
+			return Outcome{}, err
+		}
+		return s.finish(ctx, space, l, made, b)
+	}
+	value, err := s.Logins.Keep(ctx, l)
+	if err != nil {
+		return Outcome{}, err
+	}
+	next, err := s.address(space, l)
+	return Outcome{Location: next, Cookies: []Cookie{s.loginCookie(l, value)}}, err
+}
+
+// sessionOf builds the authentication context of a proven person and the
+// session that carries it.
+func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Login) (session.Session, error) {
+	p, ok := space.IDP(l.IDP)
+	if !ok {
+		return session.Session{}, login.ErrGone
+	}
+	u, err := s.Users.Get(ctx, space.Tenant, l.Pool, l.User)
+	if fault.Is(err, fault.NotFound) || (err == nil && (u.Epoch != l.UserEpoch || u.Status != pool.StatusActive)) {
+		return session.Session{}, ErrWrong(err)
+	}
+	if err != nil {
+		return session.Session{}, err
+	}
+	known, err := idp.Context(p, view(u, l.Identifier), idp.SignIn{
+		AMR: l.AMR, Time: l.AuthTime, SubjectFormat: space.Workspace.SubjectFormat,
+	})
+	if err != nil {
+		return session.Session{}, err
+	}
+	raw, err := json.Marshal(known)
+	if err != nil {
+		return session.Session{}, err
+	}
+	return session.Session{
+		Workspace: space.ID, WorkspaceEpoch: space.Epoch, Pool: l.Pool, User: u.ID, UserEpoch: u.Epoch, IDP: p.ID,
+		Subject: known.Subject(), AuthTime: l.AuthTime, ACR: known.ACR(), AMR: known.AMR(), Context: raw,
+	}, nil
+}
+
+// view is a pool user as the IDP reads it.
+func view(u pool.User, signedInWith string) idp.User {
+	v := idp.User{
+		Tenant: u.TenantID, Pool: u.PoolID, PoolEpoch: u.PoolEpoch, ID: u.ID, Payload: u.Payload,
+		Updated: u.UpdatedAt, SignedInWith: signedInWith,
+	}
+	for _, x := range u.Identifiers {
+		v.Identifiers = append(v.Identifiers, idp.Identifier{Type: x.Type, Value: x.Value})
+	}
+	for _, x := range u.Addresses {
+		v.Addresses = append(v.Addresses, idp.Address{Type: x.Type, Value: x.Value, Verified: x.Verified, Inactive: x.Status == pool.StatusInactive})
+	}
+	return v
+}
+
+// activeUser tells whether a pool user may still act; an empty epoch is not
+// compared.
+func (s *Service) activeUser(ctx context.Context, tenant, poolID, id, epoch string) (string, bool, error) {
+	u, err := s.Users.Get(ctx, tenant, poolID, id)
+	if fault.Is(err, fault.NotFound) {
+		return "", false, nil
+	}
+	if err != nil {
+		return "", false, err
+	}
+	return u.Epoch, u.Status == pool.StatusActive && (epoch == "" || epoch == u.Epoch), nil
+}
+
+// actor adds to the audit metadata who is signing in.
+func (s *Service) actor(ctx context.Context, space *live.Space, l login.Login, p idp.IDP) context.Context {
+	return audit.WithActor(ctx, audit.Actor{
+		ClientID: l.Request.Client, SessionID: l.ID, IDPID: p.ID, IDPMethod: p.Method, PoolID: l.Pool, UserID: l.User,
+	})
+}
+
+// record keeps an audit event of the workspace.
+func (s *Service) record(ctx context.Context, space *live.Space, subject, action string, about map[string]any) error {
+	payload, err := json.Marshal(map[string]any{subject + "_" + action: about})
+	if err != nil {
+		return err
+	}
+	return s.Audit.Record(ctx, audit.Event{
+		Tenant: space.Tenant, Workspace: space.ID, Subject: subject, Action: action, Time: s.Now(), Payload: payload,
+	})
+}

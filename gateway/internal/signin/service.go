@@ -1,0 +1,113 @@
+package signin
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+
+	"github.com/gatepost/gatepost/gateway/internal/audit"
+	"github.com/gatepost/gatepost/gateway/internal/changes"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/session"
+	"github.com/gatepost/gatepost/gateway/internal/token"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
+)
+
+// Config joins the parts that a sign-in needs.
+type Config struct {
+	Base     string // the gateway's base URL without a trailing slash
+	Ring     *vault.Ring
+	Live     *live.Cache
+	Logins   *login.Keeper
+	Sessions *session.Keeper
+	Marks    *grant.Marks
+	Codes    *grant.Codes
+	Grants   *grant.Keeper
+	Tokens   *token.Tokens
+	Users    *pool.Users
+	Attempts *limit.Attempts
+	Audit    *audit.Recorder
+	// HostSpace returns the workspace that an app host belongs to; the proxy's
+	// redirect URIs come from it, never from a request.
+	HostSpace func(host string) (tenant, workspace string, ok bool)
+	Log       *slog.Logger
+	Now       func() time.Time
+}
+
+// Service signs people in. Safe for concurrent use.
+type Service struct {
+	Config
+	names   Names
+	bearers *otter.Cache[[32]byte, *Bearer]
+}
+
+// New returns a service over opened parts.
+func New(c Config) (*Service, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	bearers, err := otter.New(&otter.Options[[32]byte, *Bearer]{MaximumSize: 50_000})
+	if err != nil {
+		return nil, err
+	}
+	return &Service{Config: c, names: Names{Secure: strings.HasPrefix(c.Base, "https://")}, bearers: bearers}, nil
+}
+
+// Browser is what a request says about the browser that sent it.
+type Browser struct {
+	Cookies   func(name string) []string // all values of a name, as sent
+	Names     func() []string            // names of all cookies sent
+	IP        netip.Addr
+	UserAgent string
+}
+
+// Cookie is one cookie to set. All are HttpOnly, Path=/ and SameSite=Lax.
+type Cookie struct {
+	Name, Value string
+	Life        time.Duration // 0: as long as the browser runs; negative: delete
+	Secure      bool
+}
+
+// Outcome is where a browser goes next.
+type Outcome struct {
+	Location string            // absolute, or a path on the base URL
+	Form     map[string]string // response_mode=form_post: post these to Location instead
+	Cookies  []Cookie
+}
+
+// refuse is an OAuth error (RFC 6749, section 5.2) with a sentence for the
+// developer who reads it.
+func refuse(code, say string, cause error) error {
+	e := fault.New(fault.Invalid, say, cause)
+	e.Code = code
+	if code == "invalid_client" {
+		e.Kind = fault.Unauthenticated
+	}
+	return e
+}
+
+// EndUser ends all sessions, grants and tokens of a pool's user in every
+// workspace, on every gateway. The announcement comes first, so a failure in
+// the clearing leaves nothing that still works.
+func (s *Service) EndUser(ctx context.Context, tenant, poolID, user string) error {
+	err := s.Marks.Append(ctx, changes.Entry{Kind: changes.KindRevokeUser, Tenant: tenant, ID: poolID + "/" + user})
+	if err != nil {
+		return err
+	}
+	if err := s.Sessions.Clear(ctx, tenant, poolID, user); err != nil {
+		return err
+	}
+	return s.Grants.Clear(ctx, tenant, poolID, user)
+}
