@@ -1,0 +1,57 @@
+// Package ferret starts FerretDB in this process, as a stand-in for MongoDB.
+//
+//	Start(dir) --> FerretDB over SQLite files in dir --> mongodb://127.0.0.1:<free port>/
+//	            <-- stop()
+//
+// FerretDB speaks MongoDB's protocol over SQLite. It is good enough to run the
+// product on and to show most of what the store promises; its conditional
+// updates are not atomic, it has no TTL indexes and it is not what anybody
+// should keep their users in.
+package ferret
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+
+	"github.com/FerretDB/FerretDB/build/version"
+	"github.com/FerretDB/FerretDB/ferretdb"
+)
+
+// sayVersion makes FerretDB tell its version, which it knows only when it is
+// the main program.
+var sayVersion = sync.OnceFunc(func() {
+	build, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	for _, m := range build.Deps {
+		if m.Path == "github.com/FerretDB/FerretDB" {
+			version.Get().Version = m.Version
+		}
+	}
+})
+
+// Start runs FerretDB on a free port of the loopback address with its data in
+// dir, which must exist. stop ends it and returns when it has ended.
+func Start(dir string) (uri string, stop func(), err error) {
+	sayVersion()
+	f, err := ferretdb.New(&ferretdb.Config{
+		Handler:   "sqlite",
+		SQLiteURL: "file:" + dir + "/",
+		Listener:  ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
+		Logger:    slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("FerretDB: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = f.Run(ctx) // returns nil always
+	}()
+	return f.MongoDBURI(), func() { cancel(); <-ended }, nil
+}
