@@ -41,7 +41,9 @@ type Conn struct {
 	tls      bool
 	raw      syscall.RawConn
 	step     time.Duration
-	deadline time.Time // of reading, as last set
+	deadline time.Time     // of reading, as last set
+	patience time.Duration // for one write
+	writeBy  time.Time     // deadline of writing, as last set
 
 	buf  []byte
 	r, w int // buf[r:w] is unread
@@ -75,14 +77,17 @@ func newConn(nc net.Conn) *Conn {
 }
 
 // Begin readies the connection for an exchange whose Ticker is asked every step
-// while nothing arrives.
-func (c *Conn) Begin(step time.Duration) {
+// while nothing arrives, and whose writes may take up to patience each.
+func (c *Conn) Begin(step, patience time.Duration) {
 	c.done, c.keep, c.answered, c.begun = false, false, false, false
 	if step <= 0 || step > time.Second {
 		step = time.Second
 	}
 	if step != c.step {
 		c.step, c.deadline = step, time.Time{}
+	}
+	if patience != c.patience {
+		c.patience, c.writeBy = patience, time.Time{}
 	}
 	c.exchanges++
 }
@@ -93,18 +98,17 @@ func (c *Conn) Fresh() bool { return c.exchanges == 1 }
 // Answered tells whether any byte arrived in this exchange.
 func (c *Conn) Answered() bool { return c.answered }
 
-// Write sends bytes of a request. It may run beside the reading methods.
+// Write sends bytes of a request. It may run beside the reading methods. It
+// fails when the upstream takes nothing for as long as Begin allowed.
 func (c *Conn) Write(p []byte) error {
+	if now := time.Now(); c.writeBy.Sub(now) < c.patience/2 {
+		c.writeBy = now.Add(c.patience)
+		if err := c.nc.SetWriteDeadline(c.writeBy); err != nil {
+			return err
+		}
+	}
 	_, err := c.nc.Write(p)
 	return err
-}
-
-// WriteBy sends like Write and fails when that is not done at the given time.
-func (c *Conn) WriteBy(p []byte, by time.Time) error {
-	if err := c.nc.SetWriteDeadline(by); err != nil {
-		return err
-	}
-	return c.Write(p)
 }
 
 // Interrupt lets reading fail with os.ErrDeadlineExceeded now, which asks the

@@ -26,6 +26,7 @@ type Head struct {
 	keeps     bool
 	chunked   bool
 	encodings int
+	listed    bool // Connection names more than close and keep-alive
 }
 
 // The most interim answers (RFC 9110, section 15.2) before the final one.
@@ -207,8 +208,9 @@ func (h *Head) note(name, value []byte) error {
 		}
 	case len("Connection"):
 		if bytes.EqualFold(name, []byte("Connection")) {
-			h.closes = h.closes || HasToken(value, "close")
-			h.keeps = h.keeps || HasToken(value, "keep-alive")
+			closes, keeps := HasToken(value, "close"), HasToken(value, "keep-alive")
+			h.closes, h.keeps = h.closes || closes, h.keeps || keeps
+			h.listed = h.listed || !closes && !keeps || bytes.IndexByte(value, ',') >= 0
 		}
 	}
 	return nil
@@ -230,16 +232,12 @@ func number(b []byte) (int64, bool) {
 }
 
 // HasToken tells whether a comma-separated header value holds a token, in any
-// case. want is in lower case.
-func HasToken(value []byte, want string) bool {
-	for len(value) > 0 {
-		item := value
-		if i := bytes.IndexByte(value, ','); i >= 0 {
-			item, value = value[:i], value[i+1:]
-		} else {
-			value = nil
-		}
-		if bytes.EqualFold(bytes.TrimSpace(item), []byte(want)) {
+// case.
+func HasToken(value []byte, want string) bool { return hasTokenBytes(value, []byte(want)) }
+
+func hasTokenBytes(value, want []byte) bool {
+	for item := range bytes.SplitSeq(value, []byte{','}) {
+		if bytes.EqualFold(bytes.TrimSpace(item), want) {
 			return true
 		}
 	}
@@ -267,4 +265,18 @@ func (c *Conn) frame(method string) {
 	default:
 		c.toClose, c.keep, h.Length = true, false, -1
 	}
+}
+
+// Names tells whether a Connection header of the answer names this header, which
+// is then meant for the next hop alone (RFC 9110, section 7.6.1).
+func (h *Head) Names(name []byte) bool {
+	if !h.listed {
+		return false
+	}
+	for _, f := range h.Fields {
+		if len(f.Name) == len("Connection") && bytes.EqualFold(f.Name, []byte("Connection")) && hasTokenBytes(f.Value, name) {
+			return true
+		}
+	}
+	return false
 }

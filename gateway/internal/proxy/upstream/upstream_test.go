@@ -81,7 +81,7 @@ func take(t *testing.T, p *upstream.Pool) *upstream.Conn {
 			t.Fatal(err)
 		}
 	}
-	c.Begin(10 * time.Millisecond)
+	c.Begin(10*time.Millisecond, time.Minute)
 	return c
 }
 
@@ -309,7 +309,7 @@ func TestTLS(t *testing.T) {
 			if conn != first {
 				t.Fatalf("exchange %d is on another connection", i)
 			}
-			conn.Begin(time.Second)
+			conn.Begin(time.Second, time.Minute)
 		}
 		if _, body, err := ask(t, conn, "GET"); err != nil || body != "ok" {
 			t.Fatalf("%q, %v", body, err)
@@ -372,7 +372,7 @@ func TestTickAndInterrupt(t *testing.T) {
 		t.Errorf("tick: %v", err)
 	}
 	conn = take(t, p)
-	conn.Begin(time.Hour) // at most a second, and the interrupt does not wait for it
+	conn.Begin(time.Hour, time.Minute) // at most a second, and the interrupt does not wait for it
 	conn.Interrupt()
 	if _, err := conn.ReadHead(impatient{}, "GET", false); !errors.Is(err, errEnough) {
 		t.Errorf("interrupt: %v", err)

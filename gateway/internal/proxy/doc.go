@@ -1,0 +1,42 @@
+// Package proxy is the data path: it answers for app hosts, lets those pass whom
+// the route's policy admits, and carries requests to upstreams with a proven
+// identity.
+//
+//	web.Visit --> ownPath? -- yes --> callback, sign-in, sign-out, session (Door)
+//	                 | no
+//	route.Table.Match --> inbound.read --> admit (Door: session or bearer) -- no --> refuse: 302, 401, page
+//	                                         | yes
+//	     one builder of heads: inbound.appendHead   drops what only we may set, then sets it
+//	                                         |
+//	               upstream.Pool.Take/Dial --> Conn.Write --> (upload) --> Conn.ReadHead
+//	                                                                           |
+//	                       tunnel (101) <-- relay: whole answer, or stream <---+
+//
+// # Who may speak for whom
+//
+// Header names are compared as the most forgiving server reads them: without
+// case and with every character that is neither letter nor digit as a hyphen.
+// What then equals an identity header, ours or one that some route of the host
+// sets, or a forwarding header, is dropped from every request: on public routes,
+// on upgrades, on retries. Gatepost's cookies never reach an app, and an app
+// cannot set them. A bearer token that was the credential is not passed on.
+//
+// Identity values are UTF-8. What a header cannot carry, or would lose (control
+// characters, outer spaces, a comma inside a group's name), is percent-encoded,
+// so that two people or groups never look the same. The assertion carries the
+// exact values.
+//
+// # Streams
+//
+// Nothing is buffered that could go on: an answer that is there as a whole is
+// sent as a whole, any other follows byte for byte. An exchange that waits looks
+// around about once a second: whether its client left, its session ended or its
+// time is over. A session's end interrupts streams and upgraded connections at
+// once; a WebSocket client is told by close code 4401.
+//
+// # Limits
+//
+// Upstreams are spoken to in HTTP/1.1; there is no HTTP/2, no gRPC and no
+// trailers. Names of headers reach apps as the client spelt them, and clients in
+// the canonical spelling.
+package proxy
