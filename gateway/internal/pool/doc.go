@@ -1,0 +1,23 @@
+// Package pool keeps a tenant's identity pools: their schemas, their users, and
+// what users sign in with.
+//
+//	Schemas                Pools                     Users
+//	  JSON Schema  <------   payload, metadata  <---   payload, metadata (validated)
+//	                         policy, mechanisms <---   credentials --> credential (hash, policy)
+//	                                                   identifiers, verified addresses
+//	                                                     |
+//	                                                   claims: one record per pool and name
+//
+//	sign-in   "Alice@Example.com" --canonical--> claim --> user --> credential.Verifier
+//
+// A user is one document, so what belongs together changes together. The only
+// thing that spans documents is the uniqueness of names; claim.go tells how it
+// holds without transactions, and interleave_test.go tries every order.
+//
+// What hangs below a pool is stored under the pool's epoch, a random id of one
+// life of the pool: a pool that is deleted and created again under the same id
+// finds nothing of its former life, also when the deletion stopped half-way.
+//
+// Writes tell the change log and the audit log; a write that ends sign-ins
+// (password, status, deletion) announces the revocation before it happens.
+package pool
