@@ -30,15 +30,12 @@ func testTenants(t *testing.T, h Harness) {
 		}
 		checkTenant(k, tenant, len(idsOf))
 	}
-	for i, tenant := range alike {
+	for _, tenant := range alike {
 		row, err := k.items.Get(k.ctx, tenant, "a")
 		k.must(err)
 		_, err = k.items.Swap(k.ctx, tenant, "a", row.Rev, item{Group: "g", Name: tenant})
 		k.must(err)
 		k.must(k.items.Delete(k.ctx, tenant, "b"))
-		for _, later := range alike[i+1:] {
-			checkTenant(k, later, len(idsOf))
-		}
 	}
 	for _, tenant := range alike {
 		row, err := k.items.Get(k.ctx, tenant, "a")

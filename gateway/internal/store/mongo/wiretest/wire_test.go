@@ -168,11 +168,22 @@ func TestStore(t *testing.T) {
 // that the gateway can warn whoever runs on it.
 func TestCaps(t *testing.T) {
 	t.Parallel()
-	if shared.server.Product == "FerretDB" && shared.server.Version == "1.24.0" && shared.server.AtomicUpdates {
-		t.Error("FerretDB 1.24.0 passes for a server with atomic updates")
-	}
 	if shared.server.Product == "MongoDB" && !shared.server.AtomicUpdates {
 		t.Error("MongoDB passes for a server without atomic updates")
+	}
+	if os.Getenv("GATEPOST_TEST_MONGO_URI") != "" {
+		return
+	}
+	want := mongo.Server{Product: "FerretDB", Version: "1.24.0", Kind: "standalone"}
+	if shared.server != want {
+		t.Errorf("the server is %+v, want %+v", shared.server, want)
+	}
+	mod, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line := "github.com/FerretDB/FerretDB " + ferret.Version + "\n"; !strings.Contains(string(mod), line) {
+		t.Errorf("go.mod does not say %q", line)
 	}
 }
 

@@ -13,26 +13,18 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"sync"
 
 	"github.com/FerretDB/FerretDB/build/version"
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
 
-// sayVersion makes FerretDB tell its version, which it knows only when it is
-// the main program.
-var sayVersion = sync.OnceFunc(func() {
-	build, ok := debug.ReadBuildInfo()
-	if !ok {
-		return
-	}
-	for _, m := range build.Deps {
-		if m.Path == "github.com/FerretDB/FerretDB" {
-			version.Get().Version = m.Version
-		}
-	}
-})
+// Version is FerretDB's, as go.mod requires it.
+const Version = "v1.24.0"
+
+// sayVersion makes FerretDB tell its version, which it knows by itself only
+// when it is the main program.
+var sayVersion = sync.OnceFunc(func() { version.Get().Version = Version })
 
 // Start runs FerretDB on a free port of the loopback address with its data in
 // dir, which must exist. stop ends it and returns when it has ended.
