@@ -12,8 +12,25 @@ import (
 func TestID(t *testing.T) {
 	t.Parallel()
 	lists := [][]string{
-		{}, {""}, {"", ""}, {"a"}, {"a", ""}, {"", "a"}, {"a", "b"}, {"a/b"}, {"a%2Fb"}, {"a%252Fb"}, {"a/", "b"}, {"a", "/b"},
-		{"%"}, {"%25"}, {"a\x00b"}, {"a%00b"}, {"a", "b", "c"}, {"a", "b/c"}, {"a/b", "c"},
+		{},
+		{""},
+		{"", ""},
+		{"a"},
+		{"a", ""},
+		{"", "a"},
+		{"a", "b"},
+		{"a/b"},
+		{"a%2Fb"},
+		{"a%252Fb"},
+		{"a/", "b"},
+		{"a", "/b"},
+		{"%"},
+		{"%25"},
+		{"a\x00b"},
+		{"a%00b"},
+		{"a", "b", "c"},
+		{"a", "b/c"},
+		{"a/b", "c"},
 	}
 	seen := map[string][]string{}
 	for _, parts := range lists[1:] { // no part and one empty part are the same id
@@ -38,7 +55,8 @@ func TestOrderTime(t *testing.T) {
 	t.Parallel()
 	east := time.FixedZone("", 5*3600)
 	times := []time.Time{
-		{}, time.Unix(0, 0), time.Unix(0, 1), time.Unix(0, 1e9-1), time.Unix(1, 0).In(east),
+		{},
+		time.Unix(0, 0), time.Unix(0, 1), time.Unix(0, 1e9-1), time.Unix(1, 0).In(east),
 		time.Date(2026, 1, 1, 0, 0, 0, 0, east), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
 	}
 	for i := 1; i < len(times); i++ {

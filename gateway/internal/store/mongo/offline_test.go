@@ -112,7 +112,9 @@ func TestQuery(t *testing.T) {
 			{Key: "_id", Value: bson.D{{Key: "$gte", Value: "t/a"}, {Key: "$lt", Value: "t/ac"}}}, alive,
 		}},
 		{"by index", store.Scan{Index: "x", Equal: "e", From: "a", After: &store.Position{Order: "m", ID: "i"}}, bson.D{
-			{Key: "tenant", Value: "t"}, {Key: "ix.x.equal", Value: "e"}, alive,
+			{Key: "tenant", Value: "t"},
+			{Key: "ix.x.equal", Value: "e"},
+			alive,
 			{Key: "ix.x.order", Value: bson.D{{Key: "$gte", Value: "m"}}},
 			{Key: "$or", Value: bson.A{
 				bson.D{{Key: "ix.x.order", Value: bson.D{{Key: "$gt", Value: "m"}}}},

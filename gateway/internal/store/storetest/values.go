@@ -96,7 +96,6 @@ type everything struct {
 	Raws    map[string]json.RawMessage `json:"raws"`
 	RawPtr  *json.RawMessage           `json:"raw_ptr"`
 	Skipped string                     `json:"-"`
-	Dash    string                     `json:"-,"`
 	Odd     string                     `json:"$odd.name"`
 	Quoted  int64                      `json:"quoted,string"`
 	Zero    time.Time                  `json:"zero,omitzero"`
@@ -122,7 +121,7 @@ func full() everything {
 		List: []any{[]any{1.0}, map[string]any{"": 2.0}}, Ptr: &Shared{"p"}, Number: &number,
 		Raw:  json.RawMessage(`{"b":1,"a":12345678901234567890,"a":1.0,"e":1e400,"$where":{"x.y":[[]]}}`),
 		Raws: map[string]json.RawMessage{"n": json.RawMessage(`-0.00`), "s": json.RawMessage(`"\u00e9<&>\u2028"`)}, RawPtr: &raw,
-		Skipped: "lost", Dash: "-", Odd: "odd", Quoted: math.MaxInt64, private: "lost",
+		Skipped: "lost", Odd: "odd", Quoted: math.MaxInt64, private: "lost",
 	}
 	v.Nested.Deep = &everything{Text: "inner", Raw: json.RawMessage(`"inner"`)}
 	return v

@@ -57,12 +57,18 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := bson.D{
-		{Key: "_id", Value: "t%2F1/pool/ann"}, {Key: "tenant", Value: "t/1"}, {Key: "rev", Value: row.Rev}, {Key: "version", Value: int64(1)},
+		{Key: "_id", Value: "t%2F1/pool/ann"},
+		{Key: "tenant", Value: "t/1"},
+		{Key: "rev", Value: row.Rev},
+		{Key: "version", Value: int64(1)},
 		{Key: "expires", Value: bson.DateTime(at.Add(time.Hour).UnixMilli())},
 		{Key: "ix", Value: bson.D{{Key: "name", Value: bson.D{{Key: "equal", Value: "Ann"}, {Key: "order", Value: "o"}}}}},
 		{Key: "value", Value: bson.D{
-			{Key: "name", Value: "Ann"}, {Key: "at", Value: "2126-01-02T03:04:05.123456789Z"}, {Key: "session", Value: "1h30m0s"},
-			{Key: "claims", Value: bson.D{{Key: "https://x%2Eexample", Value: "y"}}}, {Key: "payload", Value: `{"$n":1e400}`},
+			{Key: "name", Value: "Ann"},
+			{Key: "at", Value: "2126-01-02T03:04:05.123456789Z"},
+			{Key: "session", Value: "1h30m0s"},
+			{Key: "claims", Value: bson.D{{Key: "https://x%2Eexample", Value: "y"}}},
+			{Key: "payload", Value: `{"$n":1e400}`},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

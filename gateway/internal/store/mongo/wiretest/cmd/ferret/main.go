@@ -18,13 +18,13 @@ import (
 func main() {
 	dir := flag.String("dir", "", "directory for the data; it must exist")
 	flag.Parse()
-	if err := run(*dir); err != nil {
+	if err := run(*dir, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(dir string) error {
+func run(dir string, in io.Reader, out io.Writer) error {
 	if dir == "" {
 		made, err := os.MkdirTemp("", "gatepost-ferret-")
 		if err != nil {
@@ -38,7 +38,9 @@ func run(dir string) error {
 		return err
 	}
 	defer stop()
-	fmt.Println(uri)
-	_, err = io.Copy(io.Discard, os.Stdin)
+	if _, err := fmt.Fprintln(out, uri); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, in)
 	return err
 }
