@@ -30,6 +30,8 @@ const (
 	KindRevokeGrant     = revoke + "grant"
 	KindRevokeClient    = revoke + "client"
 	KindRevokeWorkspace = revoke + "workspace"
+	KindRevokeSubject   = revoke + "subject" // ID is the sub that tokens of Workspace carry
+	KindRevokeIDP       = revoke + "idp"     // everybody who came to Workspace by the IDP
 )
 
 // Entry names one piece of configuration or one revocation. It carries no

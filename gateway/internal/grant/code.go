@@ -41,7 +41,7 @@ type Terms struct {
 func (t Terms) Ref(tenant, grant string, issued time.Time) Ref {
 	return Ref{
 		Tenant: tenant, Workspace: t.Workspace, Pool: t.Pool, User: t.User,
-		Client: t.Client, Session: t.Session, Grant: grant, Issued: issued,
+		Subject: t.Subject, IDP: t.IDP, Client: t.Client, Session: t.Session, Grant: grant, Issued: issued,
 	}
 }
 

@@ -58,6 +58,12 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 			"client": func(g *Grant) (store.Key, bool) {
 				return store.Key{Equal: g.Client, Order: store.OrderTime(g.Created)}, true
 			},
+			"subject": func(g *Grant) (store.Key, bool) {
+				return store.Key{Equal: store.ID(g.Workspace, g.Subject), Order: store.OrderTime(g.Created)}, g.Subject != ""
+			},
+			"idp": func(g *Grant) (store.Key, bool) {
+				return store.Key{Equal: store.ID(g.Workspace, g.IDP), Order: store.OrderTime(g.Created)}, g.IDP != ""
+			},
 		},
 	})
 	if err != nil {
@@ -202,8 +208,22 @@ func (k *Keeper) End(ctx context.Context, tenant, id string) error {
 // Clear removes the stored grants of a user after their revocation was
 // announced.
 func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)})
+}
+
+// ClearSubject is Clear for whoever a subject of a workspace stands for.
+func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)})
+}
+
+// ClearIDP is Clear for everybody who came to a workspace by an IDP.
+func (k *Keeper) ClearIDP(ctx context.Context, tenant, workspace, idp string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "idp", Equal: store.ID(workspace, idp)})
+}
+
+func (k *Keeper) clear(ctx context.Context, tenant string, q store.Query) error {
 	var ids []string
-	err := k.table.All(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, func(r store.Row[Grant]) bool {
+	err := k.table.All(ctx, tenant, q, func(r store.Row[Grant]) bool {
 		ids = append(ids, r.ID)
 		return true
 	})

@@ -63,7 +63,7 @@ func build(t *testing.T) *world {
 	return w
 }
 
-var terms = grant.Terms{Workspace: "w", Client: "c", Pool: "p", User: "u", Session: "s", Subject: "sub"}
+var terms = grant.Terms{Workspace: "w", Client: "c", Pool: "p", User: "u", Session: "s", IDP: "i", Subject: "sub"}
 
 func TestRefreshRotation(t *testing.T) {
 	t.Parallel()
@@ -207,6 +207,35 @@ func TestGrantEndedBeforeItBegan(t *testing.T) {
 	}
 }
 
+func TestClear(t *testing.T) {
+	t.Parallel()
+	for name, clear := range map[string]func(context.Context, *grant.Keeper) error{
+		"user":    func(ctx context.Context, k *grant.Keeper) error { return k.Clear(ctx, "t", "p", "u") },
+		"subject": func(ctx context.Context, k *grant.Keeper) error { return k.ClearSubject(ctx, "t", "w", "sub") },
+		"IDP":     func(ctx context.Context, k *grant.Keeper) error { return k.ClearIDP(ctx, "t", "w", "i") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := build(t)
+			other := grant.Terms{Workspace: "w", Client: "c", Pool: "p", User: "v", Subject: "other", IDP: "j"}
+			for id, terms := range map[string]grant.Terms{"mine": terms, "theirs": other} {
+				if _, err := w.keep.Start(t.Context(), "t", id, terms, time.Hour); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := clear(t.Context(), w.keep); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.keep.Find(t.Context(), "t", "mine"); !errors.Is(err, grant.ErrInvalid) {
+				t.Errorf("cleared: %v", err)
+			}
+			if _, err := w.keep.Find(t.Context(), "t", "theirs"); err != nil {
+				t.Errorf("another's: %v", err)
+			}
+		})
+	}
+}
+
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	issued := time.Now()
@@ -223,6 +252,11 @@ func TestMarks(t *testing.T) {
 		{"its client", changes.Entry{Kind: changes.KindRevokeClient, Tenant: "t", ID: "c", At: issued}, true},
 		{"its grant", changes.Entry{Kind: changes.KindRevokeGrant, Tenant: "t", ID: "g", At: issued}, true},
 		{"its workspace", changes.Entry{Kind: changes.KindRevokeWorkspace, Tenant: "t", Workspace: "w", At: issued}, true},
+		{"its subject", changes.Entry{Kind: changes.KindRevokeSubject, Tenant: "t", Workspace: "w", ID: "sub", At: issued}, true},
+		{"its subject elsewhere", changes.Entry{Kind: changes.KindRevokeSubject, Tenant: "t", Workspace: "w2", ID: "sub", At: issued}, false},
+		{"another subject", changes.Entry{Kind: changes.KindRevokeSubject, Tenant: "t", Workspace: "w", ID: "s", At: issued}, false},
+		{"its IDP", changes.Entry{Kind: changes.KindRevokeIDP, Tenant: "t", Workspace: "w", ID: "i", At: issued}, true},
+		{"an IDP of that name elsewhere", changes.Entry{Kind: changes.KindRevokeIDP, Tenant: "t", Workspace: "w2", ID: "i", At: issued}, false},
 		{"before it was issued", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/u", At: issued.Add(-time.Second)}, false},
 		{"another tenant", changes.Entry{Kind: changes.KindRevokeSession, Tenant: "t2", ID: "s", At: issued}, false},
 		{"another user", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/v", At: issued}, false},

@@ -22,6 +22,8 @@ const marksTenant = "-"
 type Ref struct {
 	Tenant, Workspace string
 	Pool, User        string
+	Subject           string // as tokens of the workspace carry it
+	IDP               string // of the workspace
 	Client            string
 	Session           string // the parent session
 	Grant             string
@@ -159,6 +161,8 @@ func (m *Marks) Dead(r Ref) bool {
 	return m.ended(r, changes.KindRevokeWorkspace, r.Workspace, "") ||
 		m.ended(r, changes.KindRevokeUser, "", userID(r)) ||
 		m.ended(r, changes.KindRevokeUser, "", poolID(r)) ||
+		r.Subject != "" && m.ended(r, changes.KindRevokeSubject, r.Workspace, r.Subject) ||
+		r.IDP != "" && m.ended(r, changes.KindRevokeIDP, r.Workspace, r.IDP) ||
 		m.ended(r, changes.KindRevokeClient, "", r.Client) ||
 		m.ended(r, changes.KindRevokeSession, "", r.Session) ||
 		m.ended(r, changes.KindRevokeGrant, "", r.Grant)
@@ -196,6 +200,8 @@ func markKey(e changes.Entry) (string, bool) {
 	switch e.Kind {
 	case changes.KindRevokeWorkspace:
 		return joinKey(e.Kind, e.Tenant, e.Workspace, ""), true
+	case changes.KindRevokeSubject, changes.KindRevokeIDP:
+		return joinKey(e.Kind, e.Tenant, e.Workspace, e.ID), true
 	case changes.KindRevokeUser, changes.KindRevokeClient, changes.KindRevokeSession, changes.KindRevokeGrant:
 		return joinKey(e.Kind, e.Tenant, "", e.ID), true
 	}

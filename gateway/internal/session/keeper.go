@@ -73,6 +73,12 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 			"user": func(s *Session) (store.Key, bool) {
 				return store.Key{Equal: store.ID(s.Pool, s.User), Order: store.OrderTime(s.Created)}, s.Parent == ""
 			},
+			"subject": func(s *Session) (store.Key, bool) {
+				return store.Key{Equal: store.ID(s.Workspace, s.Subject), Order: store.OrderTime(s.Created)}, s.Parent == ""
+			},
+			"idp": func(s *Session) (store.Key, bool) {
+				return store.Key{Equal: store.ID(s.Workspace, s.IDP), Order: store.OrderTime(s.Created)}, s.Parent == "" && s.IDP != ""
+			},
 			"parent": func(s *Session) (store.Key, bool) {
 				return store.Key{Equal: s.Parent, Order: store.OrderTime(s.Created)}, s.Parent != ""
 			},
@@ -267,8 +273,22 @@ func (k *Keeper) End(ctx context.Context, tenant, id string) error {
 // Clear removes the stored sessions of a user after their revocation was
 // announced.
 func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)})
+}
+
+// ClearSubject is Clear for whoever a subject of a workspace stands for.
+func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)})
+}
+
+// ClearIDP is Clear for everybody who came to a workspace by an IDP.
+func (k *Keeper) ClearIDP(ctx context.Context, tenant, workspace, idp string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "idp", Equal: store.ID(workspace, idp)})
+}
+
+func (k *Keeper) clear(ctx context.Context, tenant string, q store.Query) error {
 	var ids []string
-	err := k.table.All(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, func(r store.Row[Session]) bool {
+	err := k.table.All(ctx, tenant, q, func(r store.Row[Session]) bool {
 		ids = append(ids, r.ID)
 		return true
 	})
@@ -313,7 +333,8 @@ func (k *Keeper) Apply(entries []changes.Entry) {
 
 func revokes(kind string) bool {
 	switch kind {
-	case changes.KindRevokeSession, changes.KindRevokeUser, changes.KindRevokeWorkspace, changes.KindRevokeClient:
+	case changes.KindRevokeSession, changes.KindRevokeUser, changes.KindRevokeWorkspace, changes.KindRevokeClient,
+		changes.KindRevokeSubject, changes.KindRevokeIDP:
 		return true
 	}
 	return false

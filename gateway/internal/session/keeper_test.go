@@ -166,6 +166,43 @@ func TestListAndClear(t *testing.T) {
 	}
 }
 
+func TestClearBySubjectAndIDP(t *testing.T) {
+	t.Parallel()
+	for name, clear := range map[string]func(context.Context, *session.Keeper) error{
+		"subject": func(ctx context.Context, k *session.Keeper) error { return k.ClearSubject(ctx, "t", "w", "sub") },
+		"IDP":     func(ctx context.Context, k *session.Keeper) error { return k.ClearIDP(ctx, "t", "w", "i") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k, _, _ := build(t)
+			secrets := map[string]bool{} // and whether they are to go
+			for _, s := range []session.Session{
+				{Workspace: "w", Subject: "sub", IDP: "i"},
+				{Workspace: "w", Subject: "other", IDP: "other"},
+				{Workspace: "w2", Subject: "sub", IDP: "i"},
+			} {
+				secret, made, err := k.Start(t.Context(), "t", s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				child, _, err := k.Child(t.Context(), "t", made.ID, "app.example")
+				if err != nil {
+					t.Fatal(err)
+				}
+				secrets[secret], secrets[child] = s.Workspace == "w" && s.Subject == "sub", s.Workspace == "w" && s.Subject == "sub"
+			}
+			if err := clear(t.Context(), k); err != nil {
+				t.Fatal(err)
+			}
+			for secret, gone := range secrets {
+				if _, err := k.Find(t.Context(), "t", secret); fault.Is(err, fault.Unauthenticated) != gone {
+					t.Errorf("%v, want gone %v", err, gone)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkFind(b *testing.B) {
 	k, err := session.Open(b.Context(), storetest.New(b), session.Config{
 		Append: func(context.Context, ...changes.Entry) error { return nil },
