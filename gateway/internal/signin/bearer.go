@@ -93,6 +93,7 @@ func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*B
 	}
 	b.ref = grant.Ref{
 		Tenant: space.Tenant, Workspace: space.ID, Pool: b.Pool, User: b.User, Client: b.Client,
+		Subject: b.Subject, IDP: c.String("idp"),
 		Session: b.Session, Grant: c.String("grant_id"), Issued: c.Issued(),
 	}
 	if b.Has(ScopeOffline) {

@@ -1,7 +1,6 @@
 package signin
 
 import (
-	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
-	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
@@ -96,18 +94,4 @@ func refuse(code, say string, cause error) error {
 		e.Kind = fault.Unauthenticated
 	}
 	return e
-}
-
-// EndUser ends all sessions, grants and tokens of a pool's user in every
-// workspace, on every gateway. The announcement comes first, so a failure in
-// the clearing leaves nothing that still works.
-func (s *Service) EndUser(ctx context.Context, tenant, poolID, user string) error {
-	err := s.Marks.Append(ctx, changes.Entry{Kind: changes.KindRevokeUser, Tenant: tenant, ID: poolID + "/" + user})
-	if err != nil {
-		return err
-	}
-	if err := s.Sessions.Clear(ctx, tenant, poolID, user); err != nil {
-		return err
-	}
-	return s.Grants.Clear(ctx, tenant, poolID, user)
 }

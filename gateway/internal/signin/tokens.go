@@ -73,6 +73,8 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID, code, 
 		return v, err
 	}
 	switch {
+	case s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)):
+		return v, refuse("invalid_grant", "What the code was issued for has been revoked.", nil)
 	case v.Terms.Workspace != space.ID || v.Terms.WorkspaceEpoch != space.Epoch || v.Terms.Client != clientID:
 		return v, refuse("invalid_grant", "The code was issued to another client.", nil)
 	case v.RedirectURI != redirectURI:
