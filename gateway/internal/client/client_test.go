@@ -1,6 +1,7 @@
 package client_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -568,8 +569,12 @@ func TestWorkspaceGone(t *testing.T) {
 	b := setUp(t)
 	b.client(t, `{"client_id":"app"}`)
 	index := func(r *json.RawMessage) (store.Key, bool) { // one for all, it is only about being found
-		var v struct{ Value client.Client }
-		return store.Key{Equal: "shop"}, json.Unmarshal(*r, &v) == nil && v.Value.WorkspaceID == "shop"
+		var v struct {
+			Value struct {
+				Workspace string `json:"authorization_server_id"`
+			}
+		}
+		return store.Key{Equal: "shop"}, json.Unmarshal(*r, &v) == nil && v.Value.Workspace == "shop"
 	}
 	left, err := store.Declare(t.Context(), b.store, store.Spec[json.RawMessage]{
 		Name:    "clients",
@@ -582,14 +587,29 @@ func TestWorkspaceGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scope, err := b.Scopes.Create(t.Context(), client.Scope{TenantID: "acme", WorkspaceID: "shop", Name: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scopes, err := store.Declare(t.Context(), b.store, store.Spec[json.RawMessage]{
+		Name: "scopes", Indexes: map[string]func(*json.RawMessage) (store.Key, bool){"id": index, "name": index},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := scopes.Get(t.Context(), "acme", scope.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := b.tenants.Workspaces.Delete(t.Context(), shop, 0); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := left.Get(t.Context(), "acme", "app"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the client's record is still there: %v", err)
 	}
-	if _, err := left.Create(t.Context(), "acme", "app", row.Value); err != nil { // as if somebody had been faster
-		t.Fatal(err)
+	_, err = left.Create(t.Context(), "acme", "app", row.Value) // as if somebody had been faster
+	if _, err2 := scopes.Create(t.Context(), "acme", scope.ID, kept.Value); err != nil || err2 != nil {
+		t.Fatal(err, err2)
 	}
 	_, err = b.Clients.Get(t.Context(), "acme", "app")
 	wantFault(t, err, fault.NotFound, "")
@@ -604,6 +624,42 @@ func TestWorkspaceGone(t *testing.T) {
 	if scopes, err := b.Scopes.All(t.Context(), shop); err != nil || len(scopes) != 20 {
 		t.Errorf("%d scopes: %v", len(scopes), err)
 	}
+	_, err = b.Scopes.Get(t.Context(), "acme", scope.ID)
+	wantFault(t, err, fault.NotFound, "")
+}
+
+// TestWorkspaceGoes: a workspace that is deleted while something is created in
+// it keeps nothing of it.
+func TestWorkspaceGoes(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	w, err := b.tenants.Workspaces.Get(t.Context(), shop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := vault.New([]vault.Key{vault.GenerateKey()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	k, err := client.Open(t.Context(), b.store, client.Config{Ring: ring, Workspace: func(context.Context, tenant.Key) (tenant.Workspace, error) {
+		asked++
+		if asked%2 == 0 {
+			return tenant.Workspace{}, fault.New(fault.NotFound, "gone", nil)
+		}
+		return w, nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = k.Clients.Create(t.Context(), client.Client{TenantID: "acme", WorkspaceID: "shop", ClientID: "late"})
+	wantFault(t, err, fault.NotFound, "")
+	_, err = k.Services.Create(t.Context(), client.Service{TenantID: "acme", WorkspaceID: "shop", ID: "late", Name: "late"})
+	wantFault(t, err, fault.NotFound, "")
+	_, err = b.Clients.Get(t.Context(), "acme", "late")
+	wantFault(t, err, fault.NotFound, "")
+	_, err = b.Services.Get(t.Context(), "acme", "late")
+	wantFault(t, err, fault.NotFound, "")
 }
 
 func TestStoredSealed(t *testing.T) {

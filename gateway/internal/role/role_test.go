@@ -222,6 +222,7 @@ func TestRefused(t *testing.T) {
 		{"another tenant's object", as(ann), role.GetTenant, other, false},
 		{"a caller of another tenant", role.Caller{Tenant: "other", Subjects: []role.Subject{ann}}, role.GetTenant, acme, false},
 		{"a caller of another tenant there", role.Caller{Tenant: "other", Subjects: []role.Subject{ann}}, role.GetTenant, other, false},
+		{"another tenant's workspace that looks the same", as(corp), role.ManageClients, role.Resource{Tenant: other.Tenant, Workspace: shop.Workspace}, false},
 		{"a tenant made again", as(ann), role.GetTenant, role.Resource{Tenant: role.Ref{ID: "acme", Epoch: "new"}}, false},
 		{"an unknown permission", as(ann), "fly", acme, false},
 		{"a permission of another kind", as(ann), role.ManageIdentityPoolUsers, shop, false},
