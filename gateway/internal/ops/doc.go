@@ -1,0 +1,12 @@
+// Package ops answers those who run the gateway, on a listener of its own that is
+// on loopback by default.
+//
+//	probe   --> /healthz --> 200 while the process answers
+//	balancer -> /readyz  --> every Check at once, each with a deadline --> 200 | 503, JSON with each
+//	scraper --> /metrics --> Metrics' own registry --> text
+//	                           ^         ^
+//	   web.Sample, jobs, tokens|         | read at the scrape: rows, queue, log position
+//
+// A check that is only reported (an identity provider, say) never takes the
+// gateway out of service. Draining does, before the first connection is closed.
+package ops
