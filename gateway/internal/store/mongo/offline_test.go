@@ -72,6 +72,21 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
+func TestDatabaseOf(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"mongodb://h":                        "gatepost",
+		"mongodb://h/":                       "gatepost",
+		"mongodb://h/?w=majority":            "gatepost",
+		"mongodb://u:p%2Fq@h1:1,h2:2/my?w=1": "my",
+		"mongodb+srv://h/my":                 "my",
+	} {
+		if got := databaseOf(uri); got != want {
+			t.Errorf("%s names %q, want %q", uri, got, want)
+		}
+	}
+}
+
 func TestSuccessor(t *testing.T) {
 	t.Parallel()
 	for s, want := range map[string]string{

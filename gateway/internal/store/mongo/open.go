@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ import (
 // Config says which server to use.
 type Config struct {
 	URI      string // mongodb:// or mongodb+srv://; it must not ask for reads from secondaries
-	Database string // empty: "gatepost"
+	Database string // empty: the one in the URI, else "gatepost"
 	// Wait is how long an operation waits for a server to be there before it
 	// fails with store.ErrUnavailable; 0 means 5 s.
 	Wait time.Duration
@@ -70,7 +71,7 @@ func Open(ctx context.Context, c Config) (*Driver, error) {
 		return nil, err
 	}
 	if c.Database == "" {
-		c.Database = "gatepost"
+		c.Database = databaseOf(c.URI)
 	}
 	client, err := mongo.Connect(opts)
 	if err != nil {
@@ -106,6 +107,17 @@ func clientOptions(c Config) (*options.ClientOptions, error) {
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: writeconcern.WCMajority, Journal: &journal}).
 		SetServerSelectionTimeout(c.Wait).SetConnectTimeout(c.Wait).SetTimeout(c.Timeout), nil
+}
+
+// databaseOf returns the database that a valid URI names, or ours.
+func databaseOf(uri string) string {
+	_, rest, _ := strings.Cut(uri, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	path, _, _ = strings.Cut(path, "?")
+	if db, err := url.PathUnescape(path); err == nil && db != "" {
+		return db
+	}
+	return "gatepost"
 }
 
 // begin looks at the server and at the format of its data.

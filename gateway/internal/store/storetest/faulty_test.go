@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/gatepost/gatepost/gateway/internal/store"
@@ -84,7 +85,7 @@ func TestFaultyHold(t *testing.T) {
 		held <- err
 	}()
 	for f.Calls(storetest.OpInsert) == 0 {
-		continue
+		runtime.Gosched()
 	}
 	if _, err := table.Get(t.Context(), "t", "a"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("get while the create is held: %v", err)

@@ -71,6 +71,9 @@ func follow(k *kit, q store.Query, p store.Page, back bool) []string {
 		} else {
 			got = append(got, ids(rows)...)
 		}
+		if len(got) > 1000 {
+			k.Fatalf("pages without end: %q ...", got[:5])
+		}
 		if len(rows) < p.Limit {
 			return got
 		}
