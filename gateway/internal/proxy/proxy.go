@@ -44,6 +44,7 @@ type Proxy struct {
 	pools    map[poolKey]*upstream.Pool // guarded by planning
 	long     lives
 	stop     chan struct{}
+	stopOnce sync.Once
 	stopped  sync.WaitGroup
 }
 
@@ -86,9 +87,9 @@ func (p *Proxy) reap() {
 }
 
 // Close ends streams and upgraded connections, and closes those to upstreams
-// that wait. Call it once, when the server begins to drain.
+// that wait. Call it when the server begins to drain; once is enough.
 func (p *Proxy) Close() {
-	close(p.stop)
+	p.stopOnce.Do(func() { close(p.stop) })
 	p.long.endAll()
 	p.stopped.Wait()
 	p.planning.Lock()

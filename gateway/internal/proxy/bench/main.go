@@ -1,0 +1,187 @@
+// Command bench puts the proxy beside nginx and Caddy in front of the same
+// upstream and prints requests a second, the 99th percentile and the ratios as
+// a Markdown table.
+//
+//	upstream (nginx, a static answer)
+//	   ^         ^            ^          ^
+//	nginx     nginx        Caddy     Gatepost, signed in: session checked,
+//	proxy_pass auth_request           identity headers and assertion set
+//	   ^         ^            ^          ^
+//	   +---------+-- wrk -----+----------+   in turns, a few rounds
+//
+// It needs nginx and wrk; Caddy is built once from the Go module proxy. Without
+// -url it measures the proxy package over a stub of the sign-in side, in a
+// process of its own; with -url any running gateway, whose route must lead to
+// -upstream.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// options are the flags.
+type options struct {
+	role     string
+	url      string
+	host     string
+	cookie   string
+	upstream string
+	cache    string
+	only     string
+	profile  string
+	rounds   int
+	duration time.Duration
+	conns    int
+	threads  int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.role, "role", "", "internal: what this process is")
+	flag.StringVar(&o.url, "url", "", "measure the gateway at this address instead of the proxy package alone")
+	flag.StringVar(&o.host, "host", "", "Host to send with -url")
+	flag.StringVar(&o.cookie, "cookie", "", "Cookie to send with -url, as name=value")
+	flag.StringVar(&o.upstream, "upstream", "127.0.0.1:0", "where the upstream listens; with -url the gateway's route must lead here")
+	flag.StringVar(&o.cache, "cache", "", "where Caddy is kept; default: the user's cache directory")
+	flag.StringVar(&o.only, "only", "", "comma-separated names of servers to measure; default: all")
+	flag.StringVar(&o.profile, "profile", "", "write a CPU profile of the proxy package to this file")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often each server is measured")
+	flag.DurationVar(&o.duration, "duration", 5*time.Second, "of one measurement")
+	flag.IntVar(&o.conns, "connections", 64, "of wrk")
+	flag.IntVar(&o.threads, "threads", 2, "of wrk")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, o options, out, progress io.Writer) error {
+	if o.role == "gatepost" {
+		return serveGatepost(ctx, o, out)
+	}
+	dir, err := os.MkdirTemp("", "gatepost-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	b := &bench{options: o, dir: dir, progress: progress}
+	defer b.stop()
+	if err := b.start(ctx); err != nil {
+		return err
+	}
+	if err := b.measure(ctx); err != nil {
+		return err
+	}
+	b.report(out)
+	return nil
+}
+
+// bench is one run.
+type bench struct {
+	options
+	dir      string
+	progress io.Writer
+	started  []*process
+	servers  []*server
+}
+
+// server is one of those compared.
+type server struct {
+	name    string
+	address string // URL
+	headers []string
+	process *process // nil: not ours
+	rounds  []result
+}
+
+// start starts the upstream and everything in front of it.
+func (b *bench) start(ctx context.Context) error {
+	up, err := b.address(b.upstream)
+	if err != nil {
+		return err
+	}
+	if _, err := b.nginx(ctx, "upstream", upstreamConf(up)); err != nil {
+		return err
+	}
+	if err := b.await(ctx, "http://"+up+"/"); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name  string
+		start func(context.Context, string) (*server, error)
+	}{
+		{"nginx proxy_pass", b.startNginx}, {"nginx auth_request", b.startAuthRequest}, {"Caddy reverse_proxy", b.startCaddy}, {"Gatepost", b.startGatepost},
+	} {
+		if !b.wanted(s.name) {
+			continue
+		}
+		started, err := s.start(ctx, up)
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		started.name = s.name
+		if err := b.await(ctx, started.address, started.headers...); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		b.servers = append(b.servers, started)
+	}
+	return nil
+}
+
+func (b *bench) wanted(name string) bool {
+	if b.only == "" {
+		return true
+	}
+	for want := range strings.SplitSeq(b.only, ",") {
+		if strings.Contains(strings.ToLower(name), strings.ToLower(strings.TrimSpace(want))) {
+			return true
+		}
+	}
+	return false
+}
+
+// measure measures all servers in turns, so that whatever else the machine does
+// falls on all of them.
+func (b *bench) measure(ctx context.Context) error {
+	for _, s := range b.servers { // warm up
+		if _, err := b.wrk(ctx, s, time.Second); err != nil {
+			return err
+		}
+	}
+	for round := range b.rounds {
+		for _, s := range b.servers {
+			r, err := b.wrk(ctx, s, b.duration)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			s.rounds = append(s.rounds, r)
+			fmt.Fprintf(b.progress, "round %d: %-20s %8.0f requests/s, p99 %v\n", round+1, s.name, r.perSecond, r.p99)
+		}
+	}
+	return nil
+}
+
+// cacheDir is where built programs are kept.
+func (b *bench) cacheDir() (string, error) {
+	if b.cache != "" {
+		return filepath.Abs(b.cache)
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", errors.New("no cache directory: give one with -cache")
+	}
+	return filepath.Join(dir, "gatepost-bench"), nil
+}

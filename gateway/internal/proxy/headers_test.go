@@ -1,0 +1,476 @@
+package proxy_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gatepost/gatepost/gateway/internal/proxy"
+	"github.com/gatepost/gatepost/gateway/internal/route"
+)
+
+// heads is an upstream that keeps the heads of requests as they came over the
+// wire, and answers 200, or 101 to an upgrade.
+type heads struct {
+	url  string
+	seen chan string
+}
+
+func recorder(t *testing.T) *heads {
+	t.Helper()
+	h := &heads{seen: make(chan string, 1000)}
+	h.url = rawApp(t, func(c net.Conn, r *bufio.Reader) {
+		for {
+			head, err := readHead(r)
+			if err != nil {
+				return
+			}
+			h.seen <- head
+			if strings.Contains(strings.ToLower(head), "\r\nupgrade: websocket\r\n") {
+				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
+				_, _ = io.Copy(io.Discard, r)
+				return
+			}
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	return h
+}
+
+// readHead reads a message head with its empty line.
+func readHead(r *bufio.Reader) (string, error) {
+	var b strings.Builder
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		b.WriteString(line)
+		if line == "\r\n" {
+			return b.String(), nil
+		}
+	}
+}
+
+// fields returns a head's lines by folded name.
+func fields(head string) map[string][]string {
+	out := map[string][]string{}
+	for line := range strings.SplitSeq(strings.TrimSuffix(head, "\r\n\r\n"), "\r\n") {
+		name, value, ok := strings.Cut(line, ":")
+		if ok {
+			folded := strings.Map(func(r rune) rune {
+				switch {
+				case r >= 'A' && r <= 'Z':
+					return r + 32
+				case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+					return r
+				}
+				return '-'
+			}, name)
+			out[folded] = append(out[folded], strings.TrimSpace(value))
+		}
+	}
+	return out
+}
+
+// spellings are ways to write the header of somebody else's name.
+func spellings() []string {
+	return []string{
+		"X-Auth-Request-User: admin", "x-auth-request-user: admin", "X-AUTH-REQUEST-USER: admin", "x_auth_request_user: admin",
+		"X-AUTH_Request-User: admin", "X.Auth.Request.User: admin", "X-Auth_Request.User: admin", "x!auth~request*user: admin",
+		"X-Auth-Request-User:admin", "X-Auth-Request-User: \tadmin ", "X-Auth-Request-User: admin\r\nX-Auth-Request-User: root",
+		"X-Auth-Request-Email: admin@example.com", "X_Auth_Request_Preferred_Username: admin", "X-Auth-Request-Groups: admins",
+		"X-Auth-Request-Access-Token: t", "Remote-User: admin", "REMOTE_USER: admin", "remote.user: admin", "Remote-Groups: admins", "Remote_Email: a@b",
+		"Remote-Name: admin", "X-Remote-User: admin", "X-Forwarded-User: admin", "x_forwarded_email: a@b", "X-Forwarded-Preferred-Username: admin",
+		"X-Forwarded-Groups: admins", "X-Gatepost-Assertion: forged", "x_gatepost_assertion: forged", "X-Gatepost-Anything: x",
+		"X-Team: blue", "x_team: blue", "X.TEAM: blue",
+	}
+}
+
+// The owner of each name that an attack may reach, with the value that an app
+// may see: the proxy's own or none.
+func stolen(f map[string][]string, signedIn bool) []string {
+	want := map[string]string{
+		"x-auth-request-user": "sub-alice", "x-auth-request-email": "alice@example.com", "x-auth-request-preferred-username": "alice@example.com",
+		"x-auth-request-groups": "staff,ops", "x-team": "red", "x-gatepost-assertion": "assertion-of-sub-alice-for-http://app.test",
+	}
+	var bad []string
+	for name, values := range f {
+		owned := slices.ContainsFunc([]string{"x-auth-request-", "remote-", "x-remote-", "x-gatepost-"}, func(p string) bool { return strings.HasPrefix(name, p) }) ||
+			name == "x-team" || strings.HasPrefix(name, "x-forwarded-") && !slices.Contains([]string{"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}, name)
+		if owned && (!signedIn || len(values) != 1 || values[0] != want[name]) {
+			bad = append(bad, fmt.Sprintf("%s: %q", name, values))
+		}
+	}
+	return bad
+}
+
+func TestIdentityHeadersCannotBeForged(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	team := func(r *route.Route) { r.Headers.Custom = map[string]string{"X-Team": "business_metadata.team"} }
+	open := open(t, to(up.url, team), to(up.url, team, on("open.test"), public))
+	for _, attack := range spellings() {
+		for _, c := range []struct {
+			name, host, more string
+			status           int
+			signedIn         bool
+		}{
+			{"public", "open.test", "", 200, false},
+			{"protected", "app.test", "Cookie: " + cookieName + "=" + aliceValue + "\r\n", 200, true},
+			{"public upgrade", "open.test", "Connection: Upgrade\r\nUpgrade: websocket\r\n", 101, false},
+			{"protected upgrade", "app.test", "Connection: Upgrade\r\nUpgrade: websocket\r\nCookie: " + cookieName + "=" + aliceValue + "\r\n", 101, true},
+			{"public, session of another host", "open.test", "Cookie: " + cookieName + "=" + aliceValue + "\r\n", 200, false},
+		} {
+			t.Run(c.name+"/"+attack, func(t *testing.T) {
+				conn, r := open.raw("GET / HTTP/1.1\r\nHost: " + c.host + "\r\n" + attack + "\r\n" + c.more + "\r\n")
+				defer conn.Close()
+				res, err := http.ReadResponse(r, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				res.Body.Close()
+				if res.StatusCode != c.status {
+					t.Fatalf("status %d", res.StatusCode)
+				}
+				head := wait(t, "request upstream", up.seen)
+				if bad := stolen(fields(head), c.signedIn); len(bad) > 0 {
+					t.Errorf("the app sees %s in\n%s", bad, head)
+				}
+			})
+		}
+	}
+}
+
+// What a retry sends is built by the same function.
+func TestForgedHeadersOnRetry(t *testing.T) {
+	t.Parallel()
+	seen := make(chan string, 10)
+	var conns atomic.Int32
+	url := rawApp(t, func(c net.Conn, r *bufio.Reader) {
+		// The first connection answers once and resets when it is asked again.
+		once := conns.Add(1) == 1
+		for i := 0; ; i++ {
+			head, err := readHead(r)
+			if err != nil {
+				return
+			}
+			if once && i == 1 {
+				_ = c.(*net.TCPConn).SetLinger(0)
+				return
+			}
+			seen <- head
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	g := open(t, to(url))
+	for range 2 {
+		res, body := g.get("http://app.test/", append(signedIn(), "x_auth_request_user", "admin")...)
+		if res.StatusCode != 200 || body != "ok" {
+			t.Fatal(res.Status, body)
+		}
+		if bad := stolen(fields(wait(t, "request", seen)), true); len(bad) > 0 {
+			t.Error(bad)
+		}
+	}
+}
+
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		h    route.Headers
+		want map[string][]string
+	}{
+		{"auth-request", route.Headers{Preset: route.AuthRequest}, map[string][]string{
+			"x-auth-request-user": {"sub-alice"}, "x-auth-request-email": {"alice@example.com"},
+			"x-auth-request-preferred-username": {"alice@example.com"}, "x-auth-request-groups": {"staff,ops"},
+		}},
+		{"remote-user", route.Headers{Preset: route.RemoteUser}, map[string][]string{
+			"remote-user": {"alice@example.com"}, "remote-name": {"Alice Ä."}, "remote-email": {"alice@example.com"}, "remote-groups": {"staff,ops"},
+		}},
+		{"none", route.Headers{Preset: route.NoHeaders}, map[string][]string{}},
+		{"custom", route.Headers{Preset: route.NoHeaders, Custom: map[string]string{"X-Team": "business_metadata.team", "X-Sub": "sub", "X-None": "missing", "X-Mail": "email"}},
+			map[string][]string{"x-team": {"red"}, "x-sub": {"sub-alice"}, "x-mail": {"alice@example.com"}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := recorder(t)
+			g := open(t, to(up.url, func(r *route.Route) { r.Headers, r.Assertion = c.h, false }))
+			g.get("http://app.test/", signedIn()...)
+			got := map[string][]string{}
+			for name, v := range fields(wait(t, "request", up.seen)) {
+				if strings.HasPrefix(name, "x-auth") || strings.HasPrefix(name, "remote-") || strings.HasPrefix(name, "x-gatepost") ||
+					slices.Contains([]string{"x-team", "x-sub", "x-none", "x-mail"}, name) {
+					got[name] = v
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// Values cannot break out of their line, and two identities never look alike.
+func TestIdentityValues(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, value, want string }{
+		{"line break", "a\r\nX-Auth-Request-Groups: admins", "a%0D%0AX-Auth-Request-Groups: admins"},
+		{"NUL", "ad\x00min", "ad%00min"},
+		{"leading space", " admin", "%20admin"},
+		{"trailing space", "admin ", "admin%20"},
+		{"trailing tab", "admin\t", "admin%09"},
+		{"DEL", "a\x7f", "a%7F"},
+		{"inner space", "Alice A", "Alice A"},
+		{"UTF-8", "Ålice 漢", "Ålice 漢"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			up := recorder(t)
+			g := open(t, to(up.url))
+			g.door.sessions["x"] = &proxy.Identity{Subject: c.value, Groups: []string{c.value, "b"}}
+			g.get("http://app.test/", "Cookie", cookieName+"=x")
+			head := wait(t, "request", up.seen)
+			if !strings.Contains(head, "\r\nX-Auth-Request-User: "+c.want+"\r\n") {
+				t.Errorf("head:\n%s", head)
+			}
+			if n := len(fields(head)["x-auth-request-groups"]); n != 1 {
+				t.Errorf("%d group lines:\n%s", n, head)
+			}
+		})
+	}
+	t.Run("comma in a group", func(t *testing.T) {
+		t.Parallel()
+		up := recorder(t)
+		g := open(t, to(up.url))
+		g.door.sessions["x"] = &proxy.Identity{Subject: "s", Groups: []string{"a,admins", "b"}}
+		g.get("http://app.test/", "Cookie", cookieName+"=x")
+		if got := fields(wait(t, "request", up.seen))["x-auth-request-groups"]; !slices.Equal(got, []string{"a%2Cadmins,b"}) {
+			t.Errorf("groups %q", got)
+		}
+	})
+}
+
+func TestForwardingHeadersAreRebuilt(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	g := open(t, to(up.url))
+	g.get("http://app.test/", append(signedIn(), "X-Forwarded-For", "1.2.3.4", "X-Forwarded-Proto", "https", "X-Forwarded-Host", "evil.test", "X-Forwarded-Port", "1",
+		"Forwarded", "for=1.2.3.4", "X-Real-IP", "1.2.3.4", "X-Client-IP", "1.2.3.4", "True-Client-IP", "1.2.3.4", "X-Original-URL", "/admin",
+		"X-Rewrite-URL", "/admin", "X_Forwarded_For", "1.2.3.4", "CF-Connecting-IP", "1.2.3.4", "X-Trace-ID", "forged")...)
+	f := fields(wait(t, "request", up.seen))
+	for name, values := range f {
+		if slices.ContainsFunc(values, func(v string) bool {
+			return strings.Contains(v, "1.2.3.4") || strings.Contains(v, "evil") || v == "forged" || v == "/admin"
+		}) {
+			t.Errorf("%s: %q passed", name, values)
+		}
+	}
+	want := map[string][]string{
+		"x-forwarded-for": {"127.0.0.1"}, "x-forwarded-proto": {"http"}, "x-forwarded-host": {"app.test"}, "forwarded": {`for=127.0.0.1;host="app.test";proto=http`},
+	}
+	for name, values := range want {
+		if !slices.Equal(f[name], values) {
+			t.Errorf("%s: %q, want %q", name, f[name], values)
+		}
+	}
+}
+
+func TestHopByHopRequestHeaders(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	g := open(t, to(up.url))
+	_, r := g.raw("GET /p?q HTTP/1.1\r\nHost: app.test\r\nCookie: " + cookieName + "=" + aliceValue + "\r\nConnection: keep-alive, X-Drop-Me, close\r\nX-Drop-Me: 1\r\n" +
+		"X-Keep-Me: 2\r\nKeep-Alive: timeout=5\r\nTE: trailers\r\nTrailer: X-Sum\r\nProxy-Authorization: Basic x\r\nProxy-Connection: keep-alive\r\nProxy: http://evil\r\n" +
+		"Upgrade: h2c\r\nHTTP2-Settings: AAA\r\nAuthorization: Basic app\r\naccept: text/plain\r\n\r\n")
+	if res, _ := answer(t, r); res.StatusCode != 200 {
+		t.Fatal(res.Status)
+	}
+	head := wait(t, "request", up.seen)
+	f := fields(head)
+	for _, gone := range []string{"connection", "x-drop-me", "keep-alive", "te", "trailer", "proxy-authorization", "proxy-connection", "proxy", "upgrade", "http2-settings", "content-length", "transfer-encoding"} {
+		if f[gone] != nil {
+			t.Errorf("%s: %q passed", gone, f[gone])
+		}
+	}
+	if !slices.Equal(f["x-keep-me"], []string{"2"}) || !slices.Equal(f["authorization"], []string{"Basic app"}) || !strings.Contains(head, "\r\naccept: text/plain\r\n") {
+		t.Errorf("something was lost:\n%s", head)
+	}
+	if !strings.HasPrefix(head, "GET /p?q HTTP/1.1\r\nHost: ") {
+		t.Errorf("request line:\n%s", head)
+	}
+}
+
+// A client that names our header in Connection does not get it dropped.
+func TestConnectionCannotNameIdentityHeaders(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	g := open(t, to(up.url))
+	_, r := g.raw("GET / HTTP/1.1\r\nHost: app.test\r\nCookie: " + cookieName + "=" + aliceValue + "\r\nConnection: X-Auth-Request-User, X-Gatepost-Assertion, Cookie, Host\r\n\r\n")
+	answer(t, r)
+	f := fields(wait(t, "request", up.seen))
+	if f["x-auth-request-user"] == nil || f["x-gatepost-assertion"] == nil || f["host"] == nil || f["connection"] != nil {
+		t.Errorf("fields: %v", f)
+	}
+}
+
+func TestCookiesOfRequests(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	g := open(t, to(up.url))
+	for _, c := range []struct {
+		name, cookie string
+		want         []string
+	}{
+		{"only ours", cookieName + "=" + aliceValue, nil},
+		{"between others", "a=1; " + cookieName + "=" + aliceValue + "; b=2", []string{"a=1; b=2"}},
+		{"both spellings and flows", cookieName + "=" + aliceValue + "; __Host-gp-0a1b2c3d=x; gp-flow-1=y; __Host-gp-flow-2=z; c=3", []string{"c=3"}},
+		{"a stale one first", cookieName + "=old; " + cookieName + "=" + aliceValue + "; d=4", []string{"d=4"}},
+		{"without a value", cookieName + "=" + aliceValue + "; gp-0a1b2c3d; e=5", []string{"e=5"}},
+		{"similar names", cookieName + "=" + aliceValue + "; xgp-1=a; Gp-1=b; __host-gp-1=c", []string{"xgp-1=a; Gp-1=b; __host-gp-1=c"}},
+	} {
+		res, _ := g.get("http://app.test/", "Cookie", c.cookie)
+		if res.StatusCode != 200 {
+			t.Errorf("%s: %s", c.name, res.Status)
+			continue
+		}
+		if got := fields(wait(t, "request", up.seen))["cookie"]; !slices.Equal(got, c.want) {
+			t.Errorf("%s: the app gets %q, want %q", c.name, got, c.want)
+		}
+	}
+	_, r := g.raw("GET / HTTP/1.1\r\nHost: app.test\r\nCookie: a=1\r\ncookie: " + cookieName + "=" + aliceValue + "\r\nCookie: b=2\r\n\r\n")
+	answer(t, r)
+	if got := fields(wait(t, "request", up.seen))["cookie"]; !slices.Equal(got, []string{"a=1", "b=2"}) {
+		t.Errorf("several lines: %q", got)
+	}
+}
+
+// An upstream cannot give a browser a cookie that comes back under our name.
+func TestUpstreamCannotSetOurCookies(t *testing.T) {
+	t.Parallel()
+	evil := []string{
+		cookieName + "=evil", "__Host-" + cookieName + "=evil; Path=/; Secure", " " + cookieName + " =evil", "gp-flow-1=evil", "=" + cookieName + "=evil",
+		"== " + cookieName + "=evil", cookieName, "\t" + cookieName + "=evil; Domain=test", "gp-x=1",
+	}
+	good := []string{"app=1; Path=/", "__Host-app=2; Secure; Path=/", "xgp-=3", "a=gp-0a1b2c3d=4"}
+	g := open(t, to(app(t, func(w http.ResponseWriter, _ *http.Request) {
+		for _, v := range append(slices.Clone(evil), good...) {
+			w.Header().Add("Set-Cookie", v)
+		}
+	})))
+	res, _ := g.get("http://app.test/", signedIn()...)
+	if diff := cmp.Diff(good, res.Header["Set-Cookie"]); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestResponseHeaders(t *testing.T) {
+	t.Parallel()
+	url := rawApp(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 207 Multi\r\nConnection: X-Hop, close\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nUpgrade: h2c\r\nProxy-Authenticate: Basic\r\n"+
+				"Trailer: X\r\nX-Multi: a\r\nX-Multi: b\r\nContent-Type: text/x\r\nETag: \"e\"\r\nVary: A\r\nServer: app/1\r\nX-Trace-Id: forged\r\n"+
+				"WWW-Authenticate: Basic realm=x\r\nContent-Length: 2\r\n\r\nok")
+		}
+	})
+	g := open(t, to(url))
+	res, body := g.get("http://app.test/", signedIn()...)
+	if res.StatusCode != 207 || body != "ok" {
+		t.Error(res.Status, body)
+	}
+	for _, gone := range []string{"X-Hop", "Keep-Alive", "Upgrade", "Proxy-Authenticate", "Trailer"} {
+		if v := res.Header.Values(gone); v != nil {
+			t.Errorf("%s: %q passed", gone, v)
+		}
+	}
+	want := map[string][]string{
+		"X-Multi": {"a", "b"}, "Content-Type": {"text/x"}, "Etag": {`"e"`}, "Vary": {"A"}, "Server": {"app/1"}, "Www-Authenticate": {"Basic realm=x"},
+	}
+	for name, v := range want {
+		if !slices.Equal(res.Header.Values(name), v) {
+			t.Errorf("%s: %q, want %q", name, res.Header.Values(name), v)
+		}
+	}
+	if ids := res.Header.Values("X-Trace-Id"); len(ids) != 1 || ids[0] == "forged" {
+		t.Errorf("trace id %q", ids)
+	}
+	if res.Header.Get("Content-Type") == "" {
+		t.Error("no content type")
+	}
+}
+
+func TestBearer(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	both := func(r *route.Route) { r.Credentials = []route.Credential{route.Session, route.Bearer} }
+	only := func(r *route.Route) { r.Credentials = []route.Credential{route.Bearer} }
+	g := open(t, to(up.url, both), to(up.url, on("api.test"), only), to(up.url, on("web.test")))
+	for _, c := range []struct {
+		name, host, authorization, cookie string
+		status                            int
+		passes                            []string
+	}{
+		{"token", "app.test", "Bearer " + tokenValue, "", 200, nil},
+		{"any case", "app.test", "bEARER  " + tokenValue, "", 200, nil},
+		{"bad token beside a session", "app.test", "Bearer forged", aliceValue, 401, nil},
+		{"session", "app.test", "", aliceValue, 200, nil},
+		{"the app's own scheme", "app.test", "Basic eA==", aliceValue, 200, []string{"Basic eA=="}},
+		{"session where only tokens count", "api.test", "", aliceValue, 401, nil},
+		{"token where only tokens count", "api.test", "Bearer " + tokenValue, "", 200, nil},
+		{"token where only sessions count", "web.test", "Bearer " + tokenValue, "", 401, nil},
+		{"the app's own token", "web.test", "Bearer apps", aliceValue, 200, []string{"Bearer apps"}},
+	} {
+		var h []string
+		if c.authorization != "" {
+			h = append(h, "Authorization", c.authorization)
+		}
+		if c.cookie != "" {
+			h = append(h, "Cookie", cookieName+"="+c.cookie)
+		}
+		res, _ := g.get("http://"+c.host+"/", h...)
+		if res.StatusCode != c.status {
+			t.Errorf("%s: %s", c.name, res.Status)
+			continue
+		}
+		if c.status == 200 {
+			if got := fields(wait(t, c.name, up.seen))["authorization"]; !slices.Equal(got, c.passes) {
+				t.Errorf("%s: the app gets %q", c.name, got)
+			}
+		} else if !strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer") && c.host != "web.test" {
+			t.Errorf("%s: challenge %q", c.name, res.Header.Get("WWW-Authenticate"))
+		}
+	}
+}
+
+// Identity lines and assertions are made once for a session and route, not for
+// every request.
+func TestAssertionIsReused(t *testing.T) {
+	t.Parallel()
+	up := recorder(t)
+	g := open(t, to(up.url), to(up.url, func(r *route.Route) { r.PathPrefix = "/b" }))
+	for range 5 {
+		g.get("http://app.test/", signedIn()...)
+		g.get("http://app.test/b", signedIn()...)
+	}
+	if n := g.door.assertions.Load(); n != 2 {
+		t.Errorf("%d assertions for two routes", n)
+	}
+	// A route that changed gets lines of its own.
+	g.set(to(up.url, func(r *route.Route) { r.Headers.Preset = route.RemoteUser }))
+	for len(up.seen) > 0 {
+		<-up.seen
+	}
+	g.get("http://app.test/", signedIn()...)
+	if f := fields(<-up.seen); f["remote-user"] == nil || f["x-auth-request-user"] != nil {
+		t.Errorf("old lines after a change: %v", f)
+	}
+}
