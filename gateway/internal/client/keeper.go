@@ -65,7 +65,7 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	claims, err := openShelf[Claim](ctx, s, c, "claims", "claim")
+	claims, err := openShelf[Claim](ctx, s, c, "token_claims", "claim")
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"sync"
 	"time"
@@ -17,7 +18,7 @@ type Store struct {
 	now    func() time.Time
 
 	mu     sync.Mutex
-	tables map[string]bool
+	tables map[string]reflect.Type
 }
 
 // New returns a store over an open driver. now is the clock that expiry is
@@ -26,7 +27,7 @@ func New(d Driver, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{driver: d, now: now, tables: map[string]bool{}}
+	return &Store{driver: d, now: now, tables: map[string]reflect.Type{}}
 }
 
 // Ping reports whether the backend answers.
@@ -103,4 +104,15 @@ func (s *Store) purge(ctx context.Context, table, tenant string) error {
 			return nil
 		}
 	}
+}
+
+// claim keeps a table's name for one type.
+func (s *Store) claim(table string, of reflect.Type) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if first, ok := s.tables[table]; ok && first != of {
+		return fmt.Errorf("table %s is declared for %v and for %v", table, first, of)
+	}
+	s.tables[table] = of
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"regexp"
 	"slices"
 	"time"
@@ -44,7 +45,8 @@ type Table[T any] struct {
 // and collections, and parts of a path inside a document.
 var name = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
-// Declare creates the table and its indexes where they are missing. Names begin
+// Declare creates the table and its indexes where they are missing. Two types
+// cannot share a table: the second one is refused. Names begin
 // with a letter and hold letters, digits, "_" and "-". An index that is declared
 // for a table with records does not hold them before they are written again.
 func Declare[T any](ctx context.Context, s *Store, spec Spec[T]) (*Table[T], error) {
@@ -62,12 +64,12 @@ func Declare[T any](ctx context.Context, s *Store, spec Spec[T]) (*Table[T], err
 		names = append(names, n)
 	}
 	slices.Sort(names)
+	if err := s.claim(spec.Name, reflect.TypeFor[T]()); err != nil {
+		return nil, err
+	}
 	if err := s.driver.Ensure(ctx, spec.Name, names); err != nil {
 		return nil, fmt.Errorf("table %s: %w", spec.Name, err)
 	}
-	s.mu.Lock()
-	s.tables[spec.Name] = true
-	s.mu.Unlock()
 	return &Table[T]{s: s, spec: spec}, nil
 }
 
