@@ -124,7 +124,7 @@ func (s *Setup) mark(ctx context.Context) error {
 		if f.free(now) != nil {
 			return fault.New(fault.Conflict, "This data belongs to a gateway that was set up; the demo needs a directory of its own.", nil)
 		}
-		*f = first{Done: now.UTC(), Demo: true}
+		*f = first{Done: now.UTC(), Demo: true, Base: f.Base}
 		return nil
 	})
 }
@@ -222,7 +222,8 @@ func (s *Setup) demoApp(ctx context.Context, k tenant.Key, c DemoConfig) error {
 	}
 	want := route.Route{
 		Tenant: k.Tenant, Workspace: k.Workspace, Name: demoRoute, Host: c.AppHost, Upstream: c.AppUpstream,
-		Policy: route.SignedIn, Headers: route.Headers{Preset: route.AuthRequest}, Assertion: true,
+		Policy: route.SignedIn, Assertion: true,
+		Headers: route.Headers{Preset: route.AuthRequest, Custom: map[string]string{"X-Auth-Request-Name": "name"}},
 	}.Normal()
 	rows, err := s.config.Routes.List(ctx, k.Tenant, k.Workspace, store.Page{Limit: 100})
 	if err != nil {

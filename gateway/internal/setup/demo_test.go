@@ -222,7 +222,7 @@ func TestDemoFaults(t *testing.T) {
 	before := clean.faulty.Calls("")
 	want := must[setup.Demo](t)(clean.Demo(t.Context(), demoConfig))
 	calls := clean.faulty.Calls("") - before
-	for n := 2; n <= calls; n += calls / 8 {
+	for n := 2; n <= calls; n += calls / 5 {
 		w := newWorld(t)
 		w.crashAt(n)
 		if _, err := w.Demo(t.Context(), demoConfig); err == nil {

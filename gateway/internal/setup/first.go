@@ -23,7 +23,8 @@ const (
 	firstID = "first"
 )
 
-// first is the one record of the first set-up:
+// first is the one record of the first set-up, and of what a start must know of
+// the one before it:
 //
 //	NewLink --> token --> take (lease) --> work --> done: nothing ever again
 //	                        ^                 |
@@ -35,6 +36,7 @@ type first struct {
 	Lease   time.Time `json:"lease,omitzero"`
 	Done    time.Time `json:"done,omitzero"`
 	Demo    bool      `json:"demo,omitempty"` // done by the demo
+	Base    string    `json:"base,omitempty"` // base URL that the portal clients return to
 }
 
 func (f *first) done() bool { return !f.Done.IsZero() }
@@ -146,7 +148,7 @@ func (s *Setup) conclude(ctx context.Context, run string) error {
 		if f.Run != run || f.done() {
 			return fault.New(fault.Conflict, "Somebody else has set this gateway up.", nil)
 		}
-		*f = first{Run: run, Done: s.config.Now().UTC()}
+		*f = first{Run: run, Done: s.config.Now().UTC(), Base: f.Base}
 		return nil
 	})
 	if err == nil {

@@ -69,10 +69,54 @@ func Open(ctx context.Context, c Config) (*Setup, error) {
 
 // Root makes the root tenant with its workspaces admin and system, their
 // scopes, claims and portal clients, where they are missing. It is meant for
-// every start. It makes no API client: those come with the first set-up.
+// every start. It makes no API client: those come with the first set-up. When
+// the base URL is another one than at the last start, the redirect URIs of all
+// portal clients follow it.
 func (s *Setup) Root(ctx context.Context) error {
-	_, _, err := s.root(ctx)
-	return err
+	if _, _, err := s.root(ctx); err != nil {
+		return err
+	}
+	return s.move(ctx)
+}
+
+// move lets the portal clients of all tenants follow the base URL. It is
+// recorded last, so that an interrupted move is done again.
+func (s *Setup) move(ctx context.Context) error {
+	f, err := s.state(ctx)
+	if err != nil || f.Base == s.config.Base {
+		return err
+	}
+	tenants, err := s.config.Tenants.Tenants.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	for i := range tenants {
+		if err := s.moveTenant(ctx, tenants[i].ID); err != nil {
+			return err
+		}
+	}
+	return s.change(ctx, func(f *first) error {
+		f.Base = s.config.Base
+		return nil
+	})
+}
+
+func (s *Setup) moveTenant(ctx context.Context, id string) error {
+	spaces, err := s.config.Tenants.Workspaces.All(ctx, id)
+	if err != nil {
+		return err
+	}
+	for i := range spaces {
+		// What is deleted, or not complete yet, needs no move.
+		c, err := s.config.Clients.Clients.Find(ctx, spaces[i].Key(), PortalID(&spaces[i]))
+		if err == nil {
+			_, err = s.renew(ctx, c, s.portal(&spaces[i]))
+		}
+		if err != nil && !gone(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // root returns the root tenant and its workspaces.

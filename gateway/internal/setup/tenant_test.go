@@ -63,20 +63,40 @@ func schemaIDs(w *world, tenantID string) ([]string, error) {
 	return names, err
 }
 
-// A base URL that moved takes the portal's redirect URI with it.
+// A base URL that moved takes the redirect URIs of all portals with it, also
+// when the first start at the new one is interrupted.
 func TestRootMoves(t *testing.T) {
 	t.Parallel()
 	d := newDisk(t)
-	if err := d.start(t, base).Root(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := d.start(t, "https://gate.example.com/")
+	w := d.start(t, base)
 	if err := w.Root(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	all := must[[]client.Client](t)(w.clients.Clients.All(t.Context(), tenant.Key{Tenant: tenant.Root, Workspace: tenant.Admin}))
-	if d := cmp.Diff(client.URIs{"https://gate.example.com/system/admin/app"}, all[0].RedirectURIs); d != "" || len(all) != 1 {
-		t.Error(len(all), d)
+	acme(t, w)
+	must[tenant.Workspace](t)(w.Workspace(t.Context(), tenant.Workspace{TenantID: "acme", ID: "main"}, true))
+	const moved = "https://gate.example.com"
+	for n := 10; ; n += 7 {
+		w = d.start(t, moved+"/")
+		w.crashAt(n)
+		if err := w.Root(t.Context()); err == nil {
+			break
+		}
+	}
+	w = d.start(t, moved)
+	for _, at := range []string{"system/admin", "system/system", "acme/admin", "acme/system", "acme/main"} {
+		tenantID, id, _ := strings.Cut(at, "/")
+		space := must[tenant.Workspace](t)(w.tenants.Workspaces.Get(t.Context(), tenant.Key{Tenant: tenantID, Workspace: id}))
+		c := must[client.Client](t)(w.clients.Clients.Find(t.Context(), space.Key(), setup.PortalID(&space)))
+		if d := cmp.Diff(client.URIs{moved + "/" + at + "/app"}, c.RedirectURIs); d != "" || !c.System {
+			t.Errorf("%s: %s", at, d)
+		}
+	}
+	calls := w.faulty.Calls("")
+	if err := w.Root(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.faulty.Calls("replace"); n != 0 {
+		t.Errorf("a start at the same address wrote %d records in %d calls", n, w.faulty.Calls("")-calls)
 	}
 }
 
@@ -276,13 +296,6 @@ func TestTenantRace(t *testing.T) {
 	if d := cmp.Diff([]string{"admin API client", "admin User portal", "system API client", "system User portal"}, w.clientNames("acme")); d != "" {
 		t.Error(d)
 	}
-}
-
-// fault kinds of a single store call, and of a process that ends.
-var kinds = map[string]func(w *world, n int){
-	"fails":   func(w *world, n int) { w.faulty.Fail("", "", n, nil) },
-	"is lost": func(w *world, n int) { w.faulty.Lose("", "", n) },
-	"crashes": (*world).crashAt,
 }
 
 // However far the making of a tenant came, afterwards there is none of it, or

@@ -112,10 +112,13 @@ func (s *Setup) furnish(ctx context.Context, w *tenant.Workspace, withDemoClient
 	return clients, nil
 }
 
+// PortalID returns the id of the client of a workspace's user portal.
+func PortalID(w *tenant.Workspace) string { return derived(w, "portal") }
+
 // portal is the client of a workspace's user portal.
 func (s *Setup) portal(w *tenant.Workspace) client.Client {
 	return client.Client{
-		ClientID: derived(w, "portal"), TenantID: w.TenantID, WorkspaceID: w.ID, ClientName: "User portal",
+		ClientID: PortalID(w), TenantID: w.TenantID, WorkspaceID: w.ID, ClientName: "User portal",
 		Description: "Where people see and change their own account.", System: true, Trusted: true,
 		TokenEndpointAuthMethod: client.AuthNone, GrantTypes: personGrants, ResponseTypes: codeResponses,
 		RedirectURIs: client.URIs{s.config.Base + "/" + w.TenantID + "/" + w.ID + "/app"},
@@ -163,13 +166,25 @@ func (s *Setup) client(ctx context.Context, want client.Client, renew bool) (cli
 	if err != nil {
 		return client.Client{}, err
 	}
-	if renew && !(same(c.Scopes, want.Scopes) && same(c.RedirectURIs, want.RedirectURIs)) {
-		c.Scopes, c.RedirectURIs, c.PostLogoutRedirectURIs = want.Scopes, want.RedirectURIs, want.PostLogoutRedirectURIs
-		if c, err = s.config.Clients.Clients.Update(ctx, c); err != nil {
+	if renew {
+		if c, err = s.renew(ctx, c, want); err != nil {
 			return client.Client{}, err
 		}
 	}
 	return c, s.reveal(ctx, &c)
+}
+
+// renew gives a client the addresses and scopes of want.
+func (s *Setup) renew(ctx context.Context, c, want client.Client) (client.Client, error) {
+	if same(c.Scopes, want.Scopes) && same(c.RedirectURIs, want.RedirectURIs) {
+		return c, nil
+	}
+	c.Scopes, c.RedirectURIs, c.PostLogoutRedirectURIs = want.Scopes, want.RedirectURIs, want.PostLogoutRedirectURIs
+	next, err := s.config.Clients.Clients.Update(ctx, c)
+	if fault.Is(err, fault.Stale) { // another gateway does the same
+		return s.config.Clients.Clients.Find(ctx, want.Key(), want.ClientID)
+	}
+	return next, err
 }
 
 func same(a, b []string) bool {
