@@ -17,6 +17,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
@@ -262,7 +263,7 @@ func TestCompleteAfterCrash(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	link := must[string](t)(w.NewLink(ctx))
-	w.crashAt(60)
+	w.crashAt(60) // after the link was taken, before the end
 	if _, err := w.Complete(ctx, link, answers); !errors.Is(err, store.ErrUnavailable) {
 		t.Fatal(err)
 	}
@@ -279,6 +280,20 @@ func TestCompleteAfterCrash(t *testing.T) {
 	list := must[[]pool.User](t)(w.pools.Users.List(ctx, tenant.Root, setup.Operators, pool.Query{}, store.Page{}))
 	if len(list) != 1 || list[0].Identifiers[0].Value != "boss@example.com" {
 		t.Errorf("operators: %+v", list)
+	}
+}
+
+// The end of the set-up is written and its answer lost: nobody could do it
+// again, so what it ends with must be shown.
+func TestCompleteLostAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	link := must[string](t)(w.NewLink(t.Context()))
+	w.faulty.Lose(storetest.OpReplace, "setup", 2) // the first takes the link
+	r := must[setup.Result](t)(w.Complete(t.Context(), link, answers))
+	w.proves(r.Client)
+	if must[bool](t)(w.Needed(t.Context())) {
+		t.Error("the set-up is not done")
 	}
 }
 
