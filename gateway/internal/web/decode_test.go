@@ -35,6 +35,7 @@ type input struct {
 	Kind        kind                     `json:"kind"`
 	Ratio       float64                  `json:"ratio,omitempty"`
 	Hidden      string                   `json:"-"`
+	Window      window                   `json:"window"`
 }
 
 type limitSetting struct {
@@ -52,10 +53,18 @@ func (k *kind) UnmarshalText(b []byte) error {
 	return nil
 }
 
+// window reads itself and knows which of its members is wrong.
+type window struct{}
+
+func (*window) UnmarshalJSON(b []byte) error {
+	return fault.At(fault.Invalid, "from", "must be a day")
+}
+
 func TestDecodeNamesTheMember(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, body, field, say string }{
 		{"string in a list", `{"identifiers":[{"type":"email"},{"type":5}]}`, "identifiers[1].type", "must be a string"},
+		{"within one that reads itself", `{"window":{"from":7}}`, "window.from", "must be a day"},
 		{"embedded", `{"id":[]}`, "id", "must be a string"},
 		{"pointer", `{"identifiers":[{"priority":"x"}]}`, "identifiers[0].priority", "must be a whole number of at most 32 bits"},
 		{"overflow", `{"identifiers":[{"priority":3000000000}]}`, "identifiers[0].priority", "must be a whole number of at most 32 bits"},

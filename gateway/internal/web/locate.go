@@ -22,7 +22,11 @@ import (
 func locate(body []byte, into any, cause error) error {
 	m, inner := descend(member{"", body, reflect.TypeOf(into)}, cause)
 	f := &fault.Error{Kind: fault.Invalid, Field: m.at, Public: expected(m.typ, inner), Cause: cause}
-	if m.at == "" {
+	// A type that reads itself may know the member better.
+	if own, ok := errors.AsType[*fault.Error](inner); ok && own.Field != "" {
+		f.Field = join(m.at, own.Field)
+	}
+	if f.Field == "" {
 		f.Public = "The body " + f.Public
 	}
 	return f
