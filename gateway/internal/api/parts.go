@@ -1,0 +1,43 @@
+package api
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/flag"
+	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/role"
+	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
+	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
+	"github.com/gatepost/gatepost/gateway/internal/web"
+)
+
+// Parts are what the API works on. Log may be nil.
+type Parts struct {
+	Base    string // the gateway's base URL without a trailing slash
+	Store   *store.Store
+	Ring    *vault.Ring
+	Signin  *signin.Service
+	Setup   *setup.Setup
+	Tenants *tenant.Keeper
+	Roles   *role.Roles
+	Clients *client.Keeper
+	IDPs    *idp.Keeper
+	Pools   *pool.Pools
+	Schemas *pool.Schemas
+	Users   *pool.Users
+	Flags   *flag.Flags
+	Routes  *route.Keeper
+	Errors  *web.Errors
+	// Position is how far the change log was read here.
+	Position func() uint64
+	MaxBody  int64 // bytes of a request body
+	Log      *slog.Logger
+	Now      func() time.Time
+}

@@ -1,0 +1,139 @@
+package api_test
+
+import (
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/role"
+	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/session"
+	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
+)
+
+// world is a house with the root tenant's API clients and a third tenant,
+// globex, that has something of everything. Every success is held against
+// testdata/operations.txt too.
+type world struct {
+	*house
+	root       string // a token with the role admin on the root tenant
+	rootSystem string // a token of the root tenant's workspace system with all scopes
+	globex     setup.Created
+	theirs     string // a token with the role admin on globex
+	theirsSys  string // a token of globex's workspace system with all scopes
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := &world{house: newHouse(t)}
+	w.table = append(w.table, readOperations(t)...)
+	w.sessions.Dead = func(s *session.Session) bool {
+		return w.marks.Dead(grant.Ref{
+			Tenant: s.Tenant, Workspace: s.Workspace, Pool: s.Pool, User: s.User, Subject: s.Subject, IDP: s.IDP,
+			Session: s.Root(), Issued: s.Created,
+		})
+	}
+	w.root = w.rootClient(tenant.Admin)
+	w.rootSystem = w.rootClient(tenant.System, client.SystemScopes(tenant.Root)...)
+	made, err := w.parts.Setup.Tenant(t.Context(), tenant.Tenant{ID: "globex", Name: "Globex"}, true)
+	w.ok(err)
+	w.globex = made
+	w.theirs, w.theirsSys = w.token(w.theirClient(tenant.Admin)), w.token(w.theirClient(tenant.System))
+	w.ok(w.parts.Routes.Allow(t.Context(), route.Allowance{Tenant: "acme", HostSuffixes: []string{"acme.test", "shared.test"}}))
+	w.ok(w.parts.Routes.Allow(t.Context(), route.Allowance{Tenant: "globex", HostSuffixes: []string{"globex.test", "shared.test"}}))
+	w.pass()
+	return w
+}
+
+// readOperations reads the table that is not the identity API's.
+func readOperations(t testing.TB) []published {
+	t.Helper()
+	raw, err := os.ReadFile("testdata/operations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table []published
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) == 7 && f[0] != "#" {
+			p := published{id: f[0], method: f[1], path: f[2], status: f[4], tag: "-"}
+			if strings.EqualFold(f[5], "ET") {
+				p.tag = "etag"
+			}
+			table = append(table, p)
+		}
+	}
+	return table
+}
+
+// rootClient makes an API client of the root tenant, in admin with the role
+// admin, and returns its token.
+func (w *world) rootClient(workspace string, scopes ...string) string {
+	w.t.Helper()
+	ctx := w.t.Context()
+	c, err := w.clients.Clients.Create(ctx, client.Client{
+		TenantID: tenant.Root, WorkspaceID: workspace, ClientName: "API client", GrantTypes: []string{"client_credentials"},
+		ResponseTypes: []string{}, Scopes: scopes,
+	})
+	w.ok(err)
+	if workspace == tenant.Admin {
+		owner, err := w.tenants.Tenants.Get(ctx, tenant.Root)
+		w.ok(err)
+		on := role.Resource{Tenant: role.Ref{ID: owner.ID, Epoch: owner.Epoch}}
+		w.ok(w.roles.Grant(ctx, on, role.Client(tenant.Root, c.ClientID, c.Epoch), role.Admin))
+	}
+	return w.token(c)
+}
+
+// theirClient is the API client of a workspace of globex.
+func (w *world) theirClient(workspace string) client.Client {
+	w.t.Helper()
+	for _, c := range w.globex.Clients {
+		if c.ClientName == "API client" && c.WorkspaceID == workspace {
+			return c
+		}
+	}
+	w.t.Fatalf("globex has no API client in %s", workspace)
+	return client.Client{}
+}
+
+// pass lets a moment pass: what is revoked then ends what was issued before.
+func (w *world) pass() { w.clock.Advance(time.Second) }
+
+// acme sends a request to the administrators' API of acme as its administrator,
+// backend one to the backends' API.
+func (w *world) acme(method, path string, payload any, header ...string) *answer {
+	w.t.Helper()
+	return w.do(w.admin, method, "/api/admin/acme"+path, payload, header...)
+}
+
+func (w *world) backend(method, path string, payload any, header ...string) *answer {
+	w.t.Helper()
+	return w.do(w.system, method, "/api/system/acme"+path, payload, header...)
+}
+
+// client makes a client of a workspace of acme by the API and returns its id.
+func (w *world) client(workspace string, more ...string) string {
+	w.t.Helper()
+	made := w.acme("POST", "/clients", `{"client_name":"a client","authorization_server_id":"`+workspace+`"`+strings.Join(more, "")+`}`).want(201)
+	return made.at("client_id").(string)
+}
+
+// signsIn tells whether a token still opens the API of acme's workspace admin.
+func (w *world) signsIn(raw string) bool {
+	w.t.Helper()
+	status := w.do(raw, "GET", "/api/admin/acme/tenant", nil).status
+	if status != http.StatusOK && status != http.StatusForbidden && status != http.StatusUnauthorized {
+		w.t.Fatalf("status %d", status)
+	}
+	return status != http.StatusUnauthorized
+}
+
+// members are the names of an object's members.
+func members(object map[string]any) []string { return slices.Sorted(maps.Keys(object)) }
