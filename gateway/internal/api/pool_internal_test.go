@@ -1,0 +1,48 @@
+package api
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+// The published table against ours: ids, methods, paths, statuses, tags.
+func TestIdentityOperationsArePublished(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("testdata/identity_operations.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Fields(line); len(f) == 5 && f[0] != "#" {
+			want = append(want, strings.Join(f, " "))
+		}
+	}
+	a := &API{}
+	var got []string
+	for _, o := range slices.Concat(a.poolOperations(), a.schemaOperations(), a.userOperations()) {
+		path := o.path
+		for _, name := range []string{"tid", "ipID", "userID", "schID", "wid", "metadataType"} {
+			path = strings.ReplaceAll(path, ":"+name, "{"+name+"}")
+		}
+		tag := map[bool]string{true: "etag", false: "-"}[o.etag]
+		got = append(got, fmt.Sprint(o.id, " ", o.method, " ", path, " ", o.ok, " ", tag))
+		if o.once != (o.method == "POST") {
+			t.Errorf("%s: takes an idempotency key: %v", o.id, o.once)
+		}
+		if o.run == nil || cmp.Or(o.allow, "") == "" || (o.family == system) != (o.allow == scopeIdentity) {
+			t.Errorf("%s: needs %q", o.id, o.allow)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := gocmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
