@@ -86,7 +86,7 @@ func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gat
 	if err := demoKeys(cfg); err != nil {
 		return nil, setup.Demo{}, err
 	}
-	g, err := New(ctx, Config{Config: cfg, Listener: public, Log: c.Log})
+	g, err := New(ctx, Config{Config: cfg, Listener: public, Log: c.Log, demo: true})
 	if err != nil {
 		return nil, setup.Demo{}, err
 	}

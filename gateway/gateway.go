@@ -30,6 +30,8 @@ type Config struct {
 	Version  string           // of the program, for metrics and health
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: time.Now
+
+	demo bool // known users are fine here
 }
 
 // Gateway is a gateway whose listeners are open.
@@ -213,6 +215,11 @@ func (g *Gateway) Close() error {
 
 // announceSetup logs the link for the first set-up of an empty installation.
 func (g *Gateway) announceSetup(ctx context.Context) error {
+	if demo, err := g.setup.IsDemo(ctx); err != nil {
+		return err
+	} else if demo && !g.cfg.demo {
+		return fmt.Errorf("%s holds a demo, whose passwords everybody knows: give this gateway a data_dir of its own", g.store.Name())
+	}
 	needed, err := g.setup.Needed(ctx)
 	if err != nil || !needed {
 		return err

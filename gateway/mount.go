@@ -38,7 +38,7 @@ func (g *Gateway) mount(ctx context.Context) error {
 	g.proxy = proxy.New(proxy.Config{
 		Table: g.routes.Table, Door: &door{signin: g.signin, live: g.live, fresh: g.log.Fresh}, Errors: errs,
 		Page: func(w io.Writer, n proxy.Notice) error { return pages.Render(w, page.Theme{}, noticePage(n)) },
-		Own:  g.ownAddresses(), Log: g.cfg.Log, Now: g.cfg.Now,
+		FormAction: []string{g.cfg.BaseURL}, Own: g.ownAddresses(), Log: g.cfg.Log, Now: g.cfg.Now,
 	})
 	hosts := web.Hosts{Own: g.origins, App: g.proxy.App, Listed: g.origins, Asset: pages.Asset}
 	g.web.App().Use(hosts.Handler(errs))
@@ -91,6 +91,9 @@ func (g *Gateway) ownAddresses() []netip.AddrPort {
 
 // noticePage is a page of the proxy that is no error.
 func noticePage(n proxy.Notice) page.Page {
+	if n.Form != "" {
+		return page.ConfirmSignOut{Action: n.Form, StayURL: n.Link}
+	}
 	m := page.Message{Title: n.Title, Say: []string{n.Text}, TraceID: n.TraceID}
 	if n.Link != "" {
 		m.Links = []page.Link{{Label: n.LinkText, URL: n.Link, NewTab: n.NewTab}}
@@ -107,6 +110,7 @@ func (g *Gateway) addJobs() {
 		return err
 	})
 	g.jobs.Add("load routes", 30*time.Second, g.routes.Load)
+	g.jobs.Add("finish new tenants", time.Minute, g.setup.Finish)
 	g.jobs.Add("finish deletions of tenants", time.Minute, g.tenants.Finish)
 	g.jobs.Add("finish deletions of pools", time.Minute, g.pools.Pools.Finish)
 }

@@ -67,12 +67,20 @@ type SetupAnswers struct {
 
 // SetupResult is what the first set-up made. The secret is shown once.
 type SetupResult struct {
-	TenantID     string   `json:"tenant_id"`
-	ClientID     string   `json:"client_id"`
-	ClientSecret string   `json:"client_secret"`
-	TokenURL     string   `json:"token_url"`
-	Scopes       []string `json:"scopes"`
-	BaseURL      string   `json:"base_url"`
+	TenantID     string     `json:"tenant_id"`
+	ClientID     string     `json:"client_id"`
+	ClientSecret string     `json:"client_secret"`
+	TokenURL     string     `json:"token_url"`
+	Scopes       []string   `json:"scopes"`
+	BaseURL      string     `json:"base_url"`
+	Root         RootClient `json:"root"` // administers all tenants
+}
+
+// RootClient is the API client of the root tenant.
+type RootClient struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	TokenURL     string `json:"token_url"`
 }
 
 func (g *Gateway) operatorHandler() http.Handler {
@@ -103,6 +111,7 @@ func (g *Gateway) setUp(r *http.Request) (SetupResult, error) {
 	return SetupResult{
 		TenantID: done.Tenant.ID, ClientID: done.Client.ClientID, ClientSecret: done.Client.ClientSecret,
 		TokenURL: done.TokenURL, Scopes: done.Client.Scopes, BaseURL: g.cfg.BaseURL,
+		Root: RootClient{ClientID: done.Root.ClientID, ClientSecret: done.Root.ClientSecret, TokenURL: done.RootTokenURL},
 	}, err
 }
 

@@ -76,8 +76,13 @@ func TestCallbackLinkWorksOnce(t *testing.T) {
 	if resp, body := get(t, c, link); resp.StatusCode != http.StatusOK {
 		t.Fatalf("the honest browser: %d\n%s", resp.StatusCode, body)
 	}
-	if resp, _ := get(t, c, link); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("a second time: %d", resp.StatusCode)
+	// A browser that is signed in just goes on (two tabs, the back button); a copy
+	// of the link in another one gets nothing.
+	if resp, _ := get(t, c, link); resp.StatusCode != http.StatusOK || resp.Request.URL.RawQuery != "" {
+		t.Errorf("a second time: %d at %s", resp.StatusCode, resp.Request.URL)
+	}
+	if resp, _ := get(t, d.browser(t), link); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a second time, elsewhere: %d", resp.StatusCode)
 	}
 }
 

@@ -61,6 +61,7 @@ type fact struct{ Name, Header, Value string }
 func identify(h http.Header) person {
 	p := person{SignOut: SignOut, Assertion: h.Get("X-Gatepost-Assertion") != ""}
 	for _, f := range []fact{
+		{Name: "Name", Header: "X-Auth-Request-Name"},
 		{Name: "Signs in as", Header: "X-Auth-Request-Preferred-Username"},
 		{Name: "E-mail", Header: "X-Auth-Request-Email"},
 		{Name: "Groups", Header: "X-Auth-Request-Groups"},

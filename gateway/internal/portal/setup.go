@@ -22,7 +22,7 @@ func (p *Portal) setUpForm(c *fiber.Ctx) error {
 	if err := p.Setup.Look(ctx, token); err != nil {
 		return err
 	}
-	return p.show(c, nil, http.StatusOK, page.SetUp{CSRF: p.setUpToken(token), Action: "/setup", Token: token, Tenant: "default"})
+	return p.show(c, nil, http.StatusOK, page.SetUp{CSRF: p.setUpToken(token), Action: "/setup", Token: token, Tenant: "Default"})
 }
 
 func (p *Portal) setUpToken(token string) string { return p.token("set-up", token) }
@@ -48,7 +48,7 @@ func (p *Portal) setUp(c *fiber.Ctx) error {
 		return again(http.StatusUnprocessableEntity, []page.FieldError{{Field: "repeatPassword", Say: "The two passwords differ."}})
 	}
 	done, err := p.Setup.Complete(ctx, token, setup.Answers{
-		Identifier: f.Get("identifier"), Password: f.Get("password"), TenantID: f.Get("tenant"),
+		Identifier: f.Get("identifier"), Password: f.Get("password"), TenantName: f.Get("tenant"),
 	})
 	if status, errs, ok := formErrors(err); ok {
 		return again(status, errs)
@@ -57,6 +57,10 @@ func (p *Portal) setUp(c *fiber.Ctx) error {
 		return err
 	}
 	return p.show(c, nil, http.StatusOK, page.SetUpDone{
+		Facts: []page.Field{
+			{Name: "Tenant", Value: done.Tenant.ID}, {Name: "Root client ID", Value: done.Root.ClientID},
+			{Name: "Root client secret", Value: done.Root.ClientSecret}, {Name: "Root token URL", Value: done.RootTokenURL},
+		},
 		Identifier: f.Get("identifier"), ClientID: done.Client.ClientID, ClientSecret: done.Client.ClientSecret,
 		TokenURL: done.TokenURL, NextURL: "/system/admin/app",
 	})

@@ -206,6 +206,10 @@ func (k *Keeper) dropHosts(ctx context.Context, tenant, workspace string) error 
 	return nil
 }
 
+// AnyHost among a tenant's host suffixes lets it claim every host that nobody
+// holds.
+const AnyHost = "*"
+
 // mayClaim refuses a name outside the tenant's allowance.
 func (k *Keeper) mayClaim(ctx context.Context, tenant, name string) error {
 	if tenant == Root {
@@ -216,7 +220,7 @@ func (k *Keeper) mayClaim(ctx context.Context, tenant, name string) error {
 		return err
 	}
 	for _, suffix := range a.HostSuffixes {
-		if name == suffix || strings.HasSuffix(name, "."+suffix) {
+		if suffix == AnyHost || name == suffix || strings.HasSuffix(name, "."+suffix) {
 			return nil
 		}
 	}
@@ -231,6 +235,9 @@ func (k *Keeper) mayClaim(ctx context.Context, tenant, name string) error {
 // it had. It is an operation of the root tenant.
 func (k *Keeper) Allow(ctx context.Context, a Allowance) error {
 	for i, s := range a.HostSuffixes {
+		if s == AnyHost {
+			continue
+		}
 		s = NormalHost(strings.TrimPrefix(s, "."))
 		if name, port := splitPort(s); port != "" || !goodName(name) {
 			return fault.At(fault.Unprocessable, fmt.Sprintf("host_suffixes[%d]", i), "Give a domain name without a port, such as \"example.com\".")

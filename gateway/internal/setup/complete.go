@@ -2,8 +2,6 @@ package setup
 
 import (
 	"context"
-	"net/netip"
-	"net/url"
 	"strings"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
@@ -195,29 +193,8 @@ func (s *Setup) firstTenant(ctx context.Context, id, name string, withDefault bo
 		return filled{}, err
 	}
 	return made, s.config.Routes.Allow(ctx, route.Allowance{
-		Tenant: made.Tenant.ID, HostSuffixes: suffixes(s.config.Base), UpstreamNetworks: []string{"0.0.0.0/0", "::/0"},
+		Tenant: made.Tenant.ID, HostSuffixes: []string{route.AnyHost}, UpstreamNetworks: []string{"0.0.0.0/0", "::/0"},
 	})
-}
-
-// suffixes are the names under which an installation at base has its apps: those
-// of this machine, and those in the domain of the base URL.
-func suffixes(base string) []string {
-	list := []string{"localhost"}
-	u, err := url.Parse(base)
-	if err != nil {
-		return list
-	}
-	if _, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return list
-	}
-	name := route.Hostname(u.Hostname())
-	if name == "" || name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		return list
-	}
-	if _, parent, ok := strings.Cut(name, "."); ok && strings.Contains(parent, ".") {
-		name = parent
-	}
-	return append(list, name)
 }
 
 // pool returns a pool, and makes it where it is missing.

@@ -41,7 +41,7 @@ func (s *Service) Choose(ctx context.Context, space *live.Space, l login.Login, 
 // ErrWrong is the one answer to a password that does not sign anybody in,
 // whoever it was tried for and whatever was wrong.
 func ErrWrong(cause error) error {
-	return fault.New(fault.Unauthenticated, "That is not the right identifier and password.", cause)
+	return fault.New(fault.Unauthenticated, "The name or the password is not right. Please try again.", cause)
 }
 
 // Password tries to prove who the person is. ErrWrong when it does not; then
