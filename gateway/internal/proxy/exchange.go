@@ -162,9 +162,7 @@ func ourReason(err error) bool {
 
 // Tick implements upstream.Ticker: nothing arrived for a step.
 func (x *exchange) Tick() error {
-	if x.long == nil {
-		x.long = x.p.long.add(x.p.cfg.Door, x.id, x.p.cfg.Now(), x.conn.Interrupt)
-	}
+	x.lasts()
 	t := &x.plan.route.Timeouts
 	switch {
 	case x.long.ended():
@@ -185,6 +183,18 @@ func (x *exchange) Tick() error {
 		return errSlow
 	}
 	return nil
+}
+
+// lasts registers the exchange as one that lasts.
+func (x *exchange) lasts() {
+	if x.long != nil {
+		return
+	}
+	app, client := x.conn, x.ctx.Conn()
+	x.long = x.p.long.add(x.p.cfg.Door, x.id, x.p.cfg.Now(), func() {
+		app.Interrupt()
+		_ = client.SetWriteDeadline(time.Now().Add(farewell)) // it may be waiting for a client that does not read
+	})
 }
 
 // drop ends what the exchange holds, and its connection.
@@ -235,6 +245,7 @@ func (x *exchange) fail(err error) error {
 		x.ctx.SetStatusCode(statusGone)
 		return nil
 	case errors.Is(err, errEnded):
+		x.ctx.SetConnectionClose()
 		return errSignedOut()
 	case errors.Is(err, errSlow), errors.Is(err, errIdle):
 		return fmt.Errorf("%s: %w: %w", x.plan.route.Upstream, err, fiber.ErrGatewayTimeout)

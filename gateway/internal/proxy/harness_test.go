@@ -159,25 +159,45 @@ func (d *stub) lastBrowser() proxy.Browser {
 
 // gate is a proxy behind a listener.
 type gate struct {
-	t     *testing.T
-	addr  string
-	door  *stub
-	proxy *proxy.Proxy
-	table atomic.Pointer[route.Table]
+	t      *testing.T
+	addr   string
+	scheme string
+	door   *stub
+	proxy  *proxy.Proxy
+	table  atomic.Pointer[route.Table]
 }
 
 // open starts a proxy with routes; hosts are *.test.
 func open(t *testing.T, routes ...route.Route) *gate {
 	t.Helper()
-	g := &gate{t: t, door: newStub()}
-	g.set(routes...)
-	server := web.New(web.Config{Expect: func(v web.Visit, h *fasthttp.RequestHeader) int { return g.proxy.Expect(v, h) }})
-	g.proxy = proxy.New(proxy.Config{Table: g.table.Load, Door: g.door, Errors: server.Errors(), TLS: &tls.Config{InsecureSkipVerify: true}})
-	server.App().Use(web.Hosts{Own: func() []string { return []string{"http://id.test"} }, App: g.proxy.App}.Handler(server.Errors()))
 	ln, err := web.Listen(t.Context(), web.Listening{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openOn(t, ln, "http", routes...)
+}
+
+// openTLS is open behind a TLS listener.
+func openTLS(t *testing.T, routes ...route.Route) *gate {
+	t.Helper()
+	s := httptest.NewUnstartedServer(nil)
+	s.StartTLS()
+	config := &tls.Config{Certificates: s.TLS.Certificates}
+	s.Close()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openOn(t, tls.NewListener(ln, config), "https", routes...)
+}
+
+func openOn(t *testing.T, ln net.Listener, scheme string, routes ...route.Route) *gate {
+	t.Helper()
+	g := &gate{t: t, door: newStub(), scheme: scheme}
+	g.set(routes...)
+	server := web.New(web.Config{Expect: func(v web.Visit, h *fasthttp.RequestHeader) int { return g.proxy.Expect(v, h) }})
+	g.proxy = proxy.New(proxy.Config{Table: g.table.Load, Door: g.door, Errors: server.Errors(), TLS: &tls.Config{InsecureSkipVerify: true}})
+	server.App().Use(web.Hosts{Own: func() []string { return []string{"http://id.test"} }, App: g.proxy.App}.Handler(server.Errors()))
 	g.addr = ln.Addr().String()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(ln) }()
@@ -198,7 +218,7 @@ func (g *gate) set(routes ...route.Route) {
 	for i := range routes {
 		routes[i] = routes[i].Normal()
 	}
-	table, bad := route.Compile(route.Source{Scheme: "http", Routes: routes})
+	table, bad := route.Compile(route.Source{Scheme: g.scheme, Routes: routes})
 	if len(bad) > 0 {
 		g.t.Fatal(bad)
 	}
@@ -275,7 +295,7 @@ func (g *gate) client() *http.Client {
 	tr := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "tcp", g.addr)
-	}, DisableCompression: true}
+	}, DisableCompression: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	g.t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }

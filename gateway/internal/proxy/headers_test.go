@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -34,6 +36,9 @@ func recorder(t *testing.T) *heads {
 				return
 			}
 			h.seen <- head
+			if err := skipBody(head, r); err != nil {
+				return
+			}
 			if strings.Contains(strings.ToLower(head), "\r\nupgrade: websocket\r\n") {
 				_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n")
 				_, _ = io.Copy(io.Discard, r)
@@ -43,6 +48,27 @@ func recorder(t *testing.T) *heads {
 		}
 	})
 	return h
+}
+
+// skipBody reads the body that a head announces.
+func skipBody(head string, r *bufio.Reader) error {
+	f := fields(head)
+	if f["transfer-encoding"] != nil {
+		if _, err := io.Copy(io.Discard, httputil.NewChunkedReader(r)); err != nil {
+			return err
+		}
+		_, err := r.Discard(2)
+		return err
+	}
+	if f["content-length"] != nil {
+		n, err := strconv.ParseInt(f["content-length"][0], 10, 64)
+		if err != nil {
+			return err
+		}
+		_, err = io.CopyN(io.Discard, r, n)
+		return err
+	}
+	return nil
 }
 
 // readHead reads a message head with its empty line.
@@ -198,8 +224,11 @@ func TestPresets(t *testing.T) {
 			"remote-user": {"alice@example.com"}, "remote-name": {"Alice Ä."}, "remote-email": {"alice@example.com"}, "remote-groups": {"staff,ops"},
 		}},
 		{"none", route.Headers{Preset: route.NoHeaders}, map[string][]string{}},
-		{"custom", route.Headers{Preset: route.NoHeaders, Custom: map[string]string{"X-Team": "business_metadata.team", "X-Sub": "sub", "X-None": "missing", "X-Mail": "email"}},
-			map[string][]string{"x-team": {"red"}, "x-sub": {"sub-alice"}, "x-mail": {"alice@example.com"}}},
+		{
+			"custom",
+			route.Headers{Preset: route.NoHeaders, Custom: map[string]string{"X-Team": "business_metadata.team", "X-Sub": "sub", "X-None": "missing", "X-Mail": "email"}},
+			map[string][]string{"x-team": {"red"}, "x-sub": {"sub-alice"}, "x-mail": {"alice@example.com"}},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

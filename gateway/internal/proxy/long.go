@@ -17,14 +17,17 @@ type lives struct {
 // life is one of them. A nil life does nothing.
 type life struct {
 	of    *lives
-	over  atomic.Bool
-	wake  func()
 	timer *time.Timer
 	stop  func()
+
+	over   atomic.Bool
+	mu     sync.Mutex
+	wake   func()
+	closed bool
 }
 
-// add registers an exchange. wake is called, at most once, when it is to end; it
-// may come late, so it must do no harm then.
+// add registers an exchange. wake is called, at most once and never after
+// close, when it is to end; it must not wait for anything.
 func (ls *lives) add(door Door, id *Identity, now time.Time, wake func()) *life {
 	l := &life{of: ls, wake: wake}
 	ls.mu.Lock()
@@ -46,8 +49,11 @@ func (ls *lives) add(door Door, id *Identity, now time.Time, wake func()) *life 
 	return l
 }
 
+// end says that it is over before it wakes: whoever wakes looks.
 func (l *life) end() {
-	if !l.over.Swap(true) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over.Swap(true) && !l.closed {
 		l.wake()
 	}
 }
@@ -59,6 +65,9 @@ func (l *life) close() {
 	if l == nil {
 		return
 	}
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
 	l.of.mu.Lock()
 	delete(l.of.all, l)
 	l.of.mu.Unlock()
@@ -82,11 +91,4 @@ func (ls *lives) endAll() {
 	for _, l := range all {
 		l.end()
 	}
-}
-
-// count returns how many last at the moment.
-func (ls *lives) count() int {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	return len(ls.all)
 }

@@ -25,7 +25,8 @@ var reserved = []string{
 	"x-auth-request-", "x-forwarded-", "x-gatepost-", "remote-", "x-remote-", "x-original-", "x-envoy-", "proxy-",
 }
 
-// classify tells what to do with a header of that folded name.
+// classify tells what to do with a header of that folded name, which is not
+// empty.
 func classify(folded []byte) kind {
 	switch string(folded) {
 	case "cookie":
@@ -41,9 +42,12 @@ func classify(folded []byte) kind {
 		"x-rewrite-url", "x-forwarded", "x-trace-id", "x-auth-request", "x-gatepost", "cookie2":
 		return drop
 	}
-	for _, p := range reserved {
-		if len(folded) > len(p) && string(folded[:len(p)]) == p {
-			return drop
+	switch folded[0] {
+	case 'x', 'r', 'p': // the first letters of all of them
+		for _, p := range reserved {
+			if len(folded) > len(p) && string(folded[:len(p)]) == p {
+				return drop
+			}
 		}
 	}
 	return keep

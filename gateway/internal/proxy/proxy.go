@@ -25,6 +25,9 @@ type Config struct {
 	Errors *web.Errors
 	// Page writes an HTML page that is no error: see Notice. Nil: a bare page.
 	Page func(w io.Writer, n Notice) error
+	// FormAction lists where the forms of notices may lead besides this host: a
+	// browser checks where their answer redirects, too.
+	FormAction []string
 	// TLS is the base for https upstreams: roots and versions. Nil: the system's
 	// roots, TLS 1.2 and newer.
 	TLS *tls.Config

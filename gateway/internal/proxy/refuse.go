@@ -123,7 +123,7 @@ func loopNotice(e *LoopError, v *web.Visit) Notice {
 // notice answers with a page.
 func (p *Proxy) notice(c *fiber.Ctx, x *exchange, n Notice) error {
 	n.TraceID = x.visit.TraceID
-	web.Security{}.Apply(c)
+	web.Security{FormAction: p.cfg.FormAction}.Apply(c)
 	c.Status(n.Status).Type("html", "utf-8")
 	return p.cfg.Page(c.Context().Response.BodyWriter(), n)
 }

@@ -51,8 +51,10 @@ func (in *inbound) read(raw []byte, custom map[string]struct{}) error {
 		l.value = l.end - int32(len(value))
 		folded := foldInto(buf[:0], text[:min(colon, len(buf))])
 		l.kind = classify(folded)
-		if _, is := custom[string(folded)]; is {
-			l.kind = drop
+		if len(custom) > 0 {
+			if _, is := custom[string(folded)]; is {
+				l.kind = drop
+			}
 		}
 		if l.kind == connection && !usual(value) {
 			in.named = true
@@ -218,12 +220,12 @@ func appendForwarded(dst []byte, o *outbound) []byte {
 	dst = append(dst, "\r\nX-Forwarded-Host: "...)
 	dst = append(dst, host...)
 	dst = append(dst, "\r\n"...)
-	quoted := false
 	if v.ClientIP.IsValid() {
 		dst = append(dst, "X-Forwarded-For: "...)
 		dst = v.ClientIP.AppendTo(dst)
 		dst = append(dst, "\r\nForwarded: for="...)
-		if quoted = v.ClientIP.Is6(); quoted {
+		quoted := v.ClientIP.Is6()
+		if quoted {
 			dst = append(dst, `"[`...)
 		}
 		dst = v.ClientIP.AppendTo(dst)

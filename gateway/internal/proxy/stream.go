@@ -19,9 +19,7 @@ type stream struct {
 // stream lets the answer's body follow as it arrives.
 func (x *exchange) stream(size int64) {
 	x.body = true
-	if x.long == nil {
-		x.long = x.p.long.add(x.p.cfg.Door, x.id, x.p.cfg.Now(), x.conn.Interrupt)
-	}
+	x.lasts()
 	s := &stream{x: x, size: size}
 	if size < 0 && !x.ctx.Request.Header.IsHTTP11() {
 		s.untilClose()
@@ -131,7 +129,7 @@ func (s *stream) untilClose() {
 	ctx.Response.SetConnectionClose()
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(c net.Conn) {
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		if err := c.SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 			return
 		}

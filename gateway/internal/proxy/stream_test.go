@@ -61,7 +61,7 @@ func TestEventsArriveAtOnce(t *testing.T) {
 				w.(http.Flusher).Flush() // the head comes before the first event
 				for i := range 3 {
 					<-next
-					fmt.Fprintf(w, "data: %d\n\n", i)
+					_, _ = fmt.Fprintf(w, "data: %d\n\n", i)
 					w.(http.Flusher).Flush()
 				}
 				<-next
@@ -94,7 +94,7 @@ func TestUploadIsStreamed(t *testing.T) {
 				n, _ := io.ReadFull(r.Body, b)
 				first <- string(b[:n])
 				rest, err := io.ReadAll(r.Body)
-				fmt.Fprint(w, n+len(rest), err, r.ContentLength)
+				_, _ = fmt.Fprint(w, n+len(rest), err, r.ContentLength)
 			})))
 			src, sink := io.Pipe()
 			req := g.request("POST", "http://app.test/", src, signedIn()...)
@@ -124,7 +124,7 @@ func TestUploadIsStreamed(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			sink.Close()
+			_ = sink.Close()
 			if got := wait(t, "answer", done); got != want {
 				t.Errorf("got %q, want %q", got, want)
 			}
@@ -158,7 +158,7 @@ func TestBothWaysAtOnce(t *testing.T) {
 	}
 	defer res.Body.Close()
 	for _, word := range []string{"hello", "world", "again"} {
-		fmt.Fprintf(c, "5\r\n%s\r\n", word)
+		_, _ = fmt.Fprintf(c, "5\r\n%s\r\n", word)
 		if got := read(t, res.Body, 5); got != strings.ToUpper(word) {
 			t.Errorf("got %q", got)
 		}
@@ -323,7 +323,7 @@ func TestBodyLimit(t *testing.T) {
 	t.Parallel()
 	g := open(t, to(app(t, func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
-		fmt.Fprint(w, n, err)
+		_, _ = fmt.Fprint(w, n, err)
 	}), func(r *route.Route) { r.MaxBody = 100_000 }))
 	for _, c := range []struct {
 		size    int
@@ -542,6 +542,82 @@ func TestSilentStreamEnds(t *testing.T) {
 	res := g.call(g.request("GET", "http://app.test/", nil, signedIn()...))
 	if b, err := io.ReadAll(res.Body); err == nil || string(b) != "one" {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// A stream that is stuck in a client which does not read ends with its session
+// all the same.
+func TestStuckStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	gone := make(chan struct{})
+	g := open(t, to(app(t, func(w http.ResponseWriter, _ *http.Request) {
+		defer close(gone)
+		for {
+			if _, err := w.Write(bytes.Repeat([]byte("x"), 100_000)); err != nil {
+				return
+			}
+		}
+	})))
+	g.raw("GET / HTTP/1.1\r\nHost: app.test\r\nCookie: " + cookieName + "=" + aliceValue + "\r\n\r\n") // and never reads
+	wait(t, "watch", g.door.watched)
+	g.door.end(aliceValue)
+	wait(t, "the app to be told", gone)
+}
+
+// Everything works behind TLS as well.
+func TestBehindTLS(t *testing.T) {
+	t.Parallel()
+	gone, next := make(chan struct{}), make(chan struct{})
+	g := openTLS(t, to(app(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/events":
+			for range 2 {
+				_, _ = io.WriteString(w, "event")
+				w.(http.Flusher).Flush()
+				<-next
+			}
+		case "/wait":
+			<-r.Context().Done()
+			close(gone)
+		default:
+			echoHeaders(w, r)
+		}
+	})))
+	_, body := g.get("https://app.test/", signedIn()...)
+	if !strings.Contains(body, "X-Forwarded-Proto: https") || !strings.Contains(body, "for-https://app.test") {
+		t.Errorf("the app got\n%s", body)
+	}
+	res := g.call(g.request("GET", "https://app.test/events", nil, signedIn()...))
+	for range 2 {
+		if got := read(t, res.Body, 5); got != "event" {
+			t.Errorf("got %q", got)
+		}
+		next <- struct{}{}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if res, err := g.client().Do(g.request("GET", "https://app.test/wait", nil, signedIn()...).WithContext(ctx)); err == nil {
+			res.Body.Close()
+		}
+	}()
+	<-g.door.watched // of the events
+	wait(t, "watch", g.door.watched)
+	leave()
+	wait(t, "the app to be told", gone)
+	<-done
+}
+
+func TestContentTypeIsTheApps(t *testing.T) {
+	t.Parallel()
+	g := open(t, to(rawApp(t, func(c net.Conn, r *bufio.Reader) {
+		if _, err := readHead(r); err == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		}
+	}), public))
+	if res, _ := g.get("http://app.test/"); res.Header["Content-Type"] != nil {
+		t.Errorf("%q", res.Header["Content-Type"])
 	}
 }
 

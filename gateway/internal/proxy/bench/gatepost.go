@@ -85,7 +85,7 @@ func serveGatepost(ctx context.Context, o options, log io.Writer) error {
 		end, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		if err := server.Shutdown(end); err != nil {
-			fmt.Fprintln(log, err)
+			_, _ = fmt.Fprintln(log, err)
 		}
 	}
 	return err

@@ -76,7 +76,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{options: o, dir: dir, progress: progress}
 	defer b.stop()
 	if err := b.start(ctx); err != nil {
@@ -168,7 +168,7 @@ func (b *bench) measure(ctx context.Context) error {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 			s.rounds = append(s.rounds, r)
-			fmt.Fprintf(b.progress, "round %d: %-20s %8.0f requests/s, p99 %v\n", round+1, s.name, r.perSecond, r.p99)
+			_, _ = fmt.Fprintf(b.progress, "round %d: %-20s %8.0f requests/s, p99 %v\n", round+1, s.name, r.perSecond, r.p99)
 		}
 	}
 	return nil

@@ -187,10 +187,10 @@ func (b *bench) caddy(ctx context.Context) (string, error) {
 	if _, err := os.Stat(program); err == nil {
 		return program, nil
 	}
-	fmt.Fprintln(b.progress, "building", caddyModule, "into", dir)
+	_, _ = fmt.Fprintln(b.progress, "building", caddyModule, "into", dir)
 	cmd := exec.CommandContext(ctx, "go", "install", caddyModule) //nolint:gosec // a constant
 	cmd.Dir = b.dir                                               // outside the module
-	cmd.Env = append(os.Environ(), "GOBIN="+dir)
+	cmd.Env = append(cmd.Environ(), "GOBIN="+dir)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go install %s: %w: %s", caddyModule, err, out)
 	}

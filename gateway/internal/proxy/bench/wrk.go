@@ -100,7 +100,7 @@ func (b *bench) report(w io.Writer) {
 		return strconv.FormatFloat(v/base, 'f', 2, 64)
 	}
 	nginx, caddy := base("nginx proxy_pass"), base("Caddy reverse_proxy")
-	fmt.Fprintf(w, "| server | requests/s | p99 | x nginx proxy_pass | x Caddy | CPU a request | rounds |\n|---|---:|---:|---:|---:|---:|---|\n")
+	_, _ = fmt.Fprintf(w, "| server | requests/s | p99 | x nginx proxy_pass | x Caddy | CPU a request | rounds |\n|---|---:|---:|---:|---:|---:|---|\n")
 	for _, s := range b.servers {
 		rounds := ""
 		for i, r := range s.rounds {
@@ -110,7 +110,7 @@ func (b *bench) report(w io.Writer) {
 			rounds += strconv.FormatFloat(r.perSecond, 'f', 0, 64)
 		}
 		v := median(s.rounds, rate)
-		fmt.Fprintf(w, "| %s | %.0f | %v | %s | %s | %v | %s |\n", s.name, v, median(s.rounds, p99), against(v, nginx), against(v, caddy),
+		_, _ = fmt.Fprintf(w, "| %s | %.0f | %v | %s | %s | %v | %s |\n", s.name, v, median(s.rounds, p99), against(v, nginx), against(v, caddy),
 			median(s.rounds, used).Round(100*time.Nanosecond), rounds)
 	}
 }

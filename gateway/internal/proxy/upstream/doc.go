@@ -14,9 +14,13 @@
 // every other case it is closed. Nothing that a request hands out is recycled:
 // a Conn belongs to one exchange at a time, and its buffer is only its own.
 //
-// The package is neither net/http's client nor fasthttp's. The first costs two
+// The package is neither net/http's client nor fasthttp's. Both were tried, as
+// bare forwarders without any of the proxy's work, on two cores in front of an
+// nginx with 1 KiB answers: net/http.Transport took 33 to 39 microseconds of CPU a
+// request, fasthttp.HostClient 14 to 17. The whole of the edge and the proxy over
+// this package takes about 23, of which 15 are system calls. The first costs two
 // goroutines a connection and a dozen allocations a request; the second recycles
 // stream objects that other goroutines may still read, hides how far a body was
-// sent, and cannot tell a client that waits from one that left. The figures that
-// decided are in gateway/internal/proxy/bench.
+// sent, answers early answers late, and cannot tell a client that waits from one
+// that left. Command gateway/internal/proxy/bench measures again.
 package upstream
