@@ -44,7 +44,7 @@ test: ## vet, every test with the race detector in random order, coverage, and w
 	@go tool cover -func=bin/cover.out | awk 'END { print "Coverage of statements: " $$NF " (go tool cover -html=bin/cover.out)" }'
 	@for dir in $(wildcard $(NESTED)); do \
 		echo "Module $$dir:"; \
-		(cd $$dir && go run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- $(RACE) -shuffle=on -timeout 15m ./...); \
+		(cd $$dir && go run $(GOTESTSUM) --format pkgname --format-hide-empty-pkg -- -shuffle=on -timeout 15m ./...); \
 	done
 
 lint: ## golangci-lint with gofumpt and staticcheck, as .golangci.yml says
