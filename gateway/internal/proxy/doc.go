@@ -37,6 +37,7 @@
 // # Limits
 //
 // Upstreams are spoken to in HTTP/1.1; there is no HTTP/2, no gRPC and no
-// trailers. Names of headers reach apps as the client spelt them, and clients in
-// the canonical spelling.
+// trailers. Cookies whose names begin with "gp-" or "__Host-gp-" are Gatepost's;
+// an app cannot use such names. Names of headers reach apps as the client spelt
+// them, and clients in the canonical spelling.
 package proxy

@@ -30,6 +30,8 @@ type tunnel struct {
 }
 
 const (
+	smallCopy = 4 << 10
+	largeCopy = 32 << 10
 	grace     = 5 * time.Second // for the other end, after one has closed
 	farewell  = time.Second     // for the client to answer a close frame
 	closeCode = 4401            // private use (RFC 6455, section 7.4.2): signed out
@@ -162,19 +164,21 @@ func (t *tunnel) stopped() bool { return t.over.Load() || t.ended() }
 
 // copy moves bytes until an end, an error, silence or the end of the tunnel.
 func (t *tunnel) copy(to, from net.Conn, f *frames) {
-	buf, _ := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
+	buf := make([]byte, smallCopy) // most sockets are quiet, and there may be many
 	for {
 		if from.SetReadDeadline(time.Now().Add(t.idle)) != nil || t.stopped() {
 			return
 		}
-		n, err := from.Read(*buf)
+		n, err := from.Read(buf)
 		if n > 0 {
 			t.last.Store(time.Now().UnixNano())
-			if !t.pass(to, (*buf)[:n]) {
+			if !t.pass(to, buf[:n]) {
 				return
 			}
-			f.feed((*buf)[:n])
+			f.feed(buf[:n])
+		}
+		if n == smallCopy {
+			buf = make([]byte, largeCopy)
 		}
 		if err != nil && (!errors.Is(err, os.ErrDeadlineExceeded) || t.silent()) {
 			return

@@ -158,11 +158,17 @@ func (c *Conn) trailer(t Ticker) error {
 	for total := 0; total <= maxHead; {
 		line := c.buf[c.r:c.w]
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
+			if i == 0 || line[i-1] != '\r' {
+				return fmt.Errorf("%w: trailer line %.60q", ErrMalformed, line[:i])
+			}
 			c.r += i + 1
 			total += i + 1
-			if i == 0 || i == 1 && line[0] == '\r' {
+			if i == 1 {
 				c.done = true
 				return io.EOF
+			}
+			if _, _, ok := field(line[:i-1]); !ok {
+				return fmt.Errorf("%w: trailer line %.60q", ErrMalformed, line[:i])
 			}
 			continue
 		}
