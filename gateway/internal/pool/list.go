@@ -3,6 +3,7 @@ package pool
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -33,8 +34,8 @@ func (k *Users) List(ctx context.Context, tenant, pool string, q Query, page sto
 	w.forward = page.Before == "" != page.Desc
 	w.cursor = orElse(page.Before, page.After)
 	if q.UserKey != "" {
-		w.keys = spellings(q.UserKey, p.IdentifierCaseInsensitive)
-		ids, few, err := k.keyed(ctx, &p, q.UserKey, w.keys)
+		w.by = affixes(q.UserKey, p.IdentifierCaseInsensitive)
+		ids, few, err := k.keyed(ctx, &p, q.UserKey, w.by)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +51,7 @@ type walk struct {
 	users   *Users
 	pool    *Pool
 	query   Query
-	keys    []string
+	by      affix
 	page    store.Page
 	forward bool   // to greater ids
 	cursor  string // strictly beyond this id; empty: from the end of the range
@@ -71,7 +72,7 @@ func (w *walk) finish(err error) ([]User, error) {
 
 // add keeps a user that is selected and reports whether the page is full.
 func (w *walk) add(row store.Row[User]) bool {
-	if row.Value.live() && w.query.matches(&row.Value, w.keys) {
+	if row.Value.live() && w.query.matches(&row.Value, w.by) {
 		w.found = append(w.found, loaded(row))
 	}
 	return len(w.found) >= w.page.Limit
@@ -153,29 +154,31 @@ func (w *walk) pick(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// keyed returns the ids of users with a name that begins or ends with one of the
-// keys, each once, and the user whose id is the text itself. few is false when
-// there are too many of them.
-func (k *Users) keyed(ctx context.Context, p *Pool, text string, keys []string) (ids []string, few bool, err error) {
+// keyed returns the ids of users with a name that fits, each once, and the text
+// itself, which may be the id of one. few is false when there are too many.
+func (k *Users) keyed(ctx context.Context, p *Pool, text string, by affix) (ids []string, few bool, err error) {
 	seen := map[string]bool{text: true}
-	for _, s := range keys {
-		for index, prefix := range map[string]string{"key": s, "ending": reversed(s)} {
-			n := 0
-			q := store.Query{Index: index, Equal: p.Epoch, From: prefix, To: past(prefix)}
-			err := k.records.claims.table.All(ctx, p.TenantID, q, func(row store.Row[claim]) bool {
-				seen[row.Value.Owner] = true
-				n++
-				return n <= keyedMost
-			})
-			if err != nil || n > keyedMost {
-				return nil, false, err
-			}
+	collect := func(index, prefix string) (bool, error) {
+		n := 0
+		q := store.Query{Index: index, Equal: p.Epoch, From: prefix, To: past(prefix)}
+		err := k.records.claims.table.All(ctx, p.TenantID, q, func(row store.Row[claim]) bool {
+			seen[row.Value.Owner] = true
+			n++
+			return n <= keyedMost
+		})
+		return n <= keyedMost, err
+	}
+	for _, s := range by.begin {
+		if few, err := collect("key", s); !few || err != nil {
+			return nil, false, err
 		}
 	}
-	for id := range seen {
-		ids = append(ids, id)
+	for _, s := range by.end {
+		if few, err := collect("ending", reversed(s)); !few || err != nil {
+			return nil, false, err
+		}
 	}
-	return ids, true, nil
+	return slices.Collect(maps.Keys(seen)), true, nil
 }
 
 // past is greater than all texts with the prefix that are names: the last

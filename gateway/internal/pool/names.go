@@ -3,8 +3,10 @@ package pool
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -172,6 +174,11 @@ func (k *Users) SetMetadata(ctx context.Context, tenant, pool, user, kind string
 		return UserMetadata{}, fault.At(fault.Unprocessable, "metadata", "is required")
 	}
 	u, err := k.Update(ctx, tenant, pool, user, rev, in)
+	if bad, ok := errors.AsType[*fault.Error](err); ok { // the body has one member, of the same name for both kinds
+		named := *bad
+		named.Field = strings.TrimPrefix(bad.Field, "business_")
+		err = &named
+	}
 	if err != nil {
 		return UserMetadata{}, err
 	}

@@ -205,18 +205,15 @@ func (r *records[T]) remove(ctx context.Context, o owner, rev int64, check func(
 	}
 }
 
-// find returns the live record that lists a name, or store.ErrNotFound.
+// find returns the live record that a name's claim points to, or
+// store.ErrNotFound. It need not list the name: the caller looks.
 func (r *records[T]) find(ctx context.Context, tenant, space string, n name) (store.Row[T], error) {
 	at := claim{Space: space, Source: n.Source, Key: n.Key}
 	c, err := r.claims.table.Get(ctx, tenant, at.id())
 	if err != nil {
 		return store.Row[T]{}, err
 	}
-	row, err := r.get(ctx, owner{tenant, space, c.Value.Owner})
-	if err == nil && !slices.Contains(r.names(&row.Value), n) {
-		return store.Row[T]{}, store.ErrNotFound
-	}
-	return row, err
+	return r.get(ctx, owner{tenant, space, c.Value.Owner})
 }
 
 // look is claims.look for these records.

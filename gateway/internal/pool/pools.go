@@ -164,7 +164,9 @@ func (k *Pools) Count(ctx context.Context, p Pool) (Counted, error) {
 // seen, or 0. Errors as for Create, and Unprocessable for a change of
 // identifier_case_insensitive in a pool with users.
 func (k *Pools) Update(ctx context.Context, tenant string, in Input) (Counted, error) {
-	row, err := k.records.update(ctx, owner{tenant, poolSpace, in.ID}, in.Rev, func(r *poolRecord) error {
+	o := owner{tenant, poolSpace, in.ID}
+	var was bool
+	row, err := k.records.update(ctx, o, in.Rev, func(r *poolRecord) error {
 		old, next := r.Pool, in.Pool
 		next.ID, next.TenantID, next.WorkspaceID, next.System = old.ID, tenant, old.WorkspaceID, old.System
 		next.IdentifierCaseInsensitive = old.IdentifierCaseInsensitive
@@ -177,12 +179,15 @@ func (k *Pools) Update(ctx context.Context, tenant string, in Input) (Counted, e
 		if err := k.settle(ctx, &next); err != nil {
 			return err
 		}
-		r.Pool = next
-		if next.IdentifierCaseInsensitive == old.IdentifierCaseInsensitive {
+		r.Pool, was = next, old.IdentifierCaseInsensitive
+		if next.IdentifierCaseInsensitive == was {
 			return nil
 		}
-		return k.refuseWithUsers(ctx, old, r.Epoch)
+		return k.refuseWithUsers(ctx, r)
 	})
+	if err == nil && row.Value.Pool.IdentifierCaseInsensitive != was {
+		err = k.confirmCase(ctx, o, row, was)
+	}
 	if err != nil {
 		return Counted{}, poolFault(err)
 	}
@@ -193,13 +198,27 @@ func (k *Pools) Update(ctx context.Context, tenant string, in Input) (Counted, e
 }
 
 // refuseWithUsers keeps the way identifiers compare: claims are stored by it.
-func (k *Pools) refuseWithUsers(ctx context.Context, p Pool, epoch string) error {
-	p.Epoch = epoch
-	n, err := k.Count(ctx, p)
+func (k *Pools) refuseWithUsers(ctx context.Context, r *poolRecord) error {
+	n, err := k.Count(ctx, r.shown(0))
 	if err == nil && n.NumberOfUsers > 0 {
 		err = fault.At(fault.Unprocessable, "identifier_case_insensitive", "cannot be changed once the pool has users")
 	}
 	return err
+}
+
+// confirmCase takes a change of the case back when a user was created at the
+// same time. Users.Create looks at the pool after its write as this looks at the
+// users after its own, so at least one of the two sees the other.
+func (k *Pools) confirmCase(ctx context.Context, o owner, row store.Row[poolRecord], was bool) error {
+	refusal := k.refuseWithUsers(ctx, &row.Value)
+	if refusal == nil {
+		return nil
+	}
+	_, err := k.records.update(ctx, o, 0, func(r *poolRecord) error {
+		r.Pool.IdentifierCaseInsensitive = was
+		return nil
+	})
+	return errors.Join(refusal, err)
 }
 
 // Filter selects pools of a tenant.

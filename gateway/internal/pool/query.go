@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 )
 
@@ -61,36 +63,41 @@ func ParseQuery(text string) (Query, error) {
 	return q, nil
 }
 
-// spellings are the ways in which a search key can stand at the beginning or the
-// end of a name.
-func spellings(text string, insensitive bool) []string {
+// affix is what the names of the users looked for begin or end with: one of
+// several spellings each.
+type affix struct{ begin, end []string }
+
+// affixes returns the spellings of a search key.
+func affixes(text string, insensitive bool) affix {
 	if len(text) > maxName {
-		return nil
+		return affix{}
 	}
-	out := []string{key(canonical(text), insensitive), key(strings.TrimSpace(text), insensitive)}
-	if !insensitive {
-		out = append(out, strings.ToLower(strings.TrimSpace(text))) // the domain of an address
+	bare := strings.TrimSpace(norm.NFKC.String(text))
+	begin := distinct(key(canonical(text), insensitive), key(bare, insensitive))
+	end := begin
+	if !insensitive { // the domain of an address is in lower case
+		end = distinct(append(begin, strings.ToLower(bare))...)
 	}
+	return affix{begin, end}
+}
+
+// distinct returns the texts that are not empty, each once.
+func distinct(texts ...string) []string {
+	out := slices.Clone(texts)
 	slices.Sort(out)
 	return slices.DeleteFunc(slices.Compact(out), func(s string) bool { return s == "" })
 }
 
 // matches tells whether a user is selected.
-func (q Query) matches(u *User, keys []string) bool {
-	return (q.UserKey == "" || u.ID == q.UserKey || named(u, keys)) &&
+func (q Query) matches(u *User, by affix) bool {
+	return (q.UserKey == "" || u.ID == q.UserKey || slices.ContainsFunc(u.names(), by.fits)) &&
 		holdsObject(u.Payload, q.Payload) && holdsObject(u.Metadata, q.Metadata)
 }
 
-// named tells whether one of the user's names begins or ends with one of the keys.
-func named(u *User, keys []string) bool {
-	for _, n := range u.names() {
-		for _, k := range keys {
-			if strings.HasPrefix(n.Key, k) || strings.HasSuffix(n.Key, k) {
-				return true
-			}
-		}
-	}
-	return false
+// fits tells whether a name begins or ends with one of the spellings.
+func (a affix) fits(n name) bool {
+	return slices.ContainsFunc(a.begin, func(s string) bool { return strings.HasPrefix(n.Key, s) }) ||
+		slices.ContainsFunc(a.end, func(s string) bool { return strings.HasSuffix(n.Key, s) })
 }
 
 func holdsObject(raw json.RawMessage, want map[string]any) bool {
@@ -144,12 +151,12 @@ func sameNumber(a, b json.Number) bool {
 	if a == b {
 		return true
 	}
-	if _, err := a.Int64(); err == nil {
-		if _, err := b.Int64(); err == nil {
-			return false // two whole numbers of different text
-		}
+	if whole(a) && whole(b) {
+		return false // a float would round what is large
 	}
 	x, errX := strconv.ParseFloat(a.String(), 64)
 	y, errY := strconv.ParseFloat(b.String(), 64)
 	return errX == nil && errY == nil && x == y
 }
+
+func whole(n json.Number) bool { return !strings.ContainsAny(n.String(), ".eE") }

@@ -74,7 +74,33 @@ func (k *Users) Create(ctx context.Context, tenant, pool string, in NewUser) (Us
 		return User{}, taken(err, &u)
 	}
 	u = loaded(row)
+	if err := k.confirm(ctx, &p, &u); err != nil {
+		return User{}, err
+	}
 	return u, k.event(ctx, &p, &u, audit.SubjectUser, audit.ActionCreated, "")
+}
+
+// confirm takes a creation back when the pool was deleted meanwhile, or compares
+// identifiers in another way now; see Pools.confirmCase.
+func (k *Users) confirm(ctx context.Context, was *Pool, u *User) error {
+	p, err := k.pools.Get(ctx, was.TenantID, was.ID)
+	if err == nil && p.Epoch == was.Epoch && p.IdentifierCaseInsensitive == was.IdentifierCaseInsensitive {
+		return nil
+	}
+	ctx, cancel := cleanup(ctx)
+	defer cancel()
+	_, undo := k.records.remove(ctx, at(was, u.ID), 0, func(now *User) error {
+		if now.Epoch != u.Epoch {
+			return store.ErrNotFound
+		}
+		return nil
+	})
+	if err == nil && p.Epoch != was.Epoch {
+		err = poolFault(store.ErrNotFound)
+	} else if err == nil {
+		err = fault.New(fault.Conflict, "The pool was changed meanwhile; try again.", nil)
+	}
+	return errors.Join(err, ignoreGone(undo))
 }
 
 // build checks what a caller sent and makes a user of it.

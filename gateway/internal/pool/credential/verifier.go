@@ -111,7 +111,8 @@ func (v *Verifier) Floor(ctx context.Context, tenant string) (time.Duration, err
 			return 0, err
 		}
 	}
-	return (time.Duration(v.cost.Load())/quantum + 1) * quantum, nil
+	steps := v.cost.Load()/int64(quantum) + 1
+	return time.Duration(steps * int64(quantum)), nil
 }
 
 // Hold returns when Floor has passed since the start of the work, or with the
