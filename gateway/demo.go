@@ -24,10 +24,11 @@ import (
 // DemoConfig says where a demo runs.
 type DemoConfig struct {
 	config.Config
-	Listen string // loopback address
-	Data   string // directory, made when missing
-	Out    io.Writer
-	Log    *slog.Logger
+	Listen  string    // loopback address
+	Data    string    // directory, made when missing
+	Out     io.Writer // what the person at the terminal is told
+	Version string    // of the program, for metrics and health
+	Log     *slog.Logger
 }
 
 // Demo runs a gateway with known users and a protected app on loopback until
@@ -49,11 +50,11 @@ func Demo(ctx context.Context, c DemoConfig) error {
 	}
 	app, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return errors.Join(err, public.Close())
+		return errors.Join(err, closeAll(public))
 	}
 	g, about, err := openDemo(ctx, c, public, app)
 	if err != nil {
-		return errors.Join(err, public.Close(), app.Close())
+		return errors.Join(err, closeAll(public, app))
 	}
 	handler, err := demoapp.New()
 	if err != nil {
@@ -86,7 +87,7 @@ func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gat
 	if err := demoKeys(cfg); err != nil {
 		return nil, setup.Demo{}, err
 	}
-	g, err := New(ctx, Config{Config: cfg, Listener: public, Log: c.Log, demo: true})
+	g, err := New(ctx, Config{Config: cfg, Listener: public, Version: c.Version, Log: c.Log, demo: true})
 	if err != nil {
 		return nil, setup.Demo{}, err
 	}

@@ -31,7 +31,8 @@ type Config struct {
 	Log      *slog.Logger     // nil: nothing is logged
 	Now      func() time.Time // nil: time.Now
 
-	demo bool // known users are fine here
+	demo   bool         // known users are fine here
+	driver store.Driver // instead of the configured store, for tests of faults
 }
 
 // Gateway is a gateway whose listeners are open.
@@ -67,12 +68,17 @@ func New(ctx context.Context, c Config) (_ *Gateway, err error) {
 	if g.ring, err = openRing(c.Config); err != nil {
 		return nil, err
 	}
-	driver, err := openDriver(ctx, c.Store)
-	if err != nil {
-		return nil, err
+	driver := c.driver
+	if driver == nil {
+		if driver, err = openDriver(ctx, c.Store, c.Log); err != nil {
+			return nil, err
+		}
 	}
 	g.store = store.New(driver, c.Now)
 	if err := g.parts.open(ctx); err != nil {
+		return nil, err
+	}
+	if err := g.refuseDemo(ctx); err != nil {
 		return nil, err
 	}
 	if err := g.claimOwnHosts(ctx); err != nil {
@@ -197,8 +203,18 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 // Close releases what New opened. Run has done so when it returns; calling it
 // again does nothing.
 func (g *Gateway) Close() error {
+	err := closeAll(g.public, g.ops, g.operator)
+	if g.store != nil {
+		err = errors.Join(err, g.store.Close())
+		g.store = nil
+	}
+	return err
+}
+
+// closeAll closes the listeners that are open.
+func closeAll(list ...net.Listener) error {
 	var errs []error
-	for _, ln := range []net.Listener{g.public, g.ops, g.operator} {
+	for _, ln := range list {
 		if ln == nil {
 			continue
 		}
@@ -206,20 +222,20 @@ func (g *Gateway) Close() error {
 			errs = append(errs, err)
 		}
 	}
-	if g.store != nil {
-		errs = append(errs, g.store.Close())
-		g.store = nil
-	}
 	return errors.Join(errs...)
+}
+
+// refuseDemo keeps known passwords from being served to others.
+func (g *Gateway) refuseDemo(ctx context.Context) error {
+	demo, err := g.setup.IsDemo(ctx)
+	if err != nil || !demo || g.cfg.demo {
+		return err
+	}
+	return fmt.Errorf("%s holds a demo, whose passwords everybody knows: give this gateway a data_dir of its own", g.store.Name())
 }
 
 // announceSetup logs the link for the first set-up of an empty installation.
 func (g *Gateway) announceSetup(ctx context.Context) error {
-	if demo, err := g.setup.IsDemo(ctx); err != nil {
-		return err
-	} else if demo && !g.cfg.demo {
-		return fmt.Errorf("%s holds a demo, whose passwords everybody knows: give this gateway a data_dir of its own", g.store.Name())
-	}
 	needed, err := g.setup.Needed(ctx)
 	if err != nil || !needed {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -17,8 +18,8 @@ import (
 )
 
 // openRing loads the key ring. With the embedded store it is made at the first
-// start; several gateways on one MongoDB must get the same file, so there the
-// operator makes it.
+// start, before the store: a store without a ring has lost it. Several gateways on
+// one MongoDB must get the same file, so there the operator makes it.
 func openRing(c config.Config) (*vault.Ring, error) {
 	path := string(c.Keys.File)
 	ring, err := vault.Load(path)
@@ -28,6 +29,9 @@ func openRing(c config.Config) (*vault.Ring, error) {
 	if c.Store.Driver == config.Mongo {
 		return nil, fmt.Errorf("keys.file: %s does not exist; make it once with `gatepost keys init` and give it to every gateway", path)
 	}
+	if _, err := os.Stat(string(c.Store.Path)); err == nil {
+		return nil, fmt.Errorf("keys.file: %s is missing, and %s was sealed with it: put your copy back", path, c.Store.Path)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, err
 	}
@@ -35,9 +39,17 @@ func openRing(c config.Config) (*vault.Ring, error) {
 }
 
 // openDriver opens what the configuration names.
-func openDriver(ctx context.Context, c config.Store) (store.Driver, error) {
+func openDriver(ctx context.Context, c config.Store, log *slog.Logger) (store.Driver, error) {
 	if c.Driver == config.Mongo {
-		return mongo.Open(ctx, mongo.Config{URI: string(c.URI), Database: c.Database})
+		d, err := mongo.Open(ctx, mongo.Config{URI: string(c.URI), Database: c.Database})
+		if err != nil {
+			return nil, fmt.Errorf("store.uri: %w", err)
+		}
+		if at := d.Server(); !at.AtomicUpdates {
+			log.Warn("conditional updates of this server are not atomic: two requests at once may both change a record; use MongoDB for anything but trials",
+				"server", at.Product+" "+at.Version)
+		}
+		return d, nil
 	}
 	if err := os.MkdirAll(filepath.Dir(string(c.Path)), 0o700); err != nil {
 		return nil, err
@@ -52,7 +64,7 @@ type checkValue struct {
 
 // verifyRing refuses a key ring that is not the store's: secrets written under
 // another one could not be read, and new ones would be lost to the others.
-func verifyRing(ctx context.Context, s *store.Store, ring *vault.Ring) error {
+func verifyRing(ctx context.Context, s *store.Store, ring *vault.Ring, file string) error {
 	t, err := store.Declare(ctx, s, store.Spec[checkValue]{Name: "ring"})
 	if err != nil {
 		return err
@@ -66,8 +78,9 @@ func verifyRing(ctx context.Context, s *store.Store, ring *vault.Ring) error {
 	if err != nil {
 		return err
 	}
-	if err := ring.Verify(row.Value.Value); err != nil {
-		return fmt.Errorf("keys.file: this key ring did not seal %s: %w", s.Name(), err)
+	err = ring.Verify(row.Value.Value)
+	if errors.Is(err, vault.ErrUnknownKey) {
+		return fmt.Errorf("%s cannot open what is sealed in %s: put back the key file that it was set up with (keys.file)", file, s.Name())
 	}
-	return nil
+	return err
 }
