@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
 
 	"github.com/gatepost/gatepost/gateway/internal/api"
 	"github.com/gatepost/gatepost/gateway/internal/config"
@@ -37,7 +38,7 @@ func (g *Gateway) mount(ctx context.Context) error {
 	errs := g.web.Errors()
 	g.proxy = proxy.New(proxy.Config{
 		Table: g.routes.Table, Door: &door{signin: g.signin, live: g.live, fresh: g.log.Fresh}, Errors: errs,
-		Page: func(w io.Writer, n proxy.Notice) error { return pages.Render(w, page.Theme{}, noticePage(n)) },
+		Page:       func(w io.Writer, n proxy.Notice) error { return pages.Render(w, page.Theme{}, noticePage(n)) },
 		FormAction: []string{g.cfg.BaseURL}, Own: g.ownAddresses(), Log: g.cfg.Log, Now: g.cfg.Now,
 	})
 	hosts := web.Hosts{Own: g.origins, App: g.proxy.App, Listed: g.origins, Asset: pages.Asset}
@@ -126,6 +127,7 @@ func (g *Gateway) edge(pages *page.Pages) web.Config {
 		WriteIdle: time.Duration(l.Timeouts.Write), IdleTimeout: time.Duration(l.Timeouts.Idle),
 		Page: pages.Problem, HeadersTooLarge: tooLarge, HeadersTooLargeCSP: csp,
 		Unavailable: []error{store.ErrUnavailable}, Observe: g.metrics.Request,
+		Expect: func(v web.Visit, h *fasthttp.RequestHeader) int { return g.proxy.Expect(v, h) },
 	}
 }
 

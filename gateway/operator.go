@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/config"
@@ -19,6 +20,9 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
+// maxSocket is the longest path of a Unix socket that every system takes.
+const maxSocket = 103
+
 // operatorSocket is where commands on the machine reach the running gateway.
 // Whoever may open it may set the gateway up: it lies in the data directory
 // with mode 0600.
@@ -26,6 +30,9 @@ func operatorSocket(c config.Config) string { return filepath.Join(string(c.Data
 
 func (g *Gateway) listenOperator(ctx context.Context) error {
 	path := operatorSocket(g.cfg.Config)
+	if len(path) > maxSocket {
+		return fmt.Errorf("data_dir: %s is too long: the path of a socket in it may have %d bytes", g.cfg.DataDir, maxSocket)
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
@@ -174,7 +181,11 @@ func (o *Operator) call(ctx context.Context, path string, in, out any) error {
 	}
 	resp, err := o.http.Do(r)
 	if err != nil {
-		return fmt.Errorf("no gateway answers at %s: is it running, on this data_dir, as this user? (%w)", o.socket, err)
+		var system syscall.Errno
+		if errors.As(err, &system) {
+			err = system // the rest would be our own inner addresses
+		}
+		return fmt.Errorf("no gateway answers at %s: is it running, with this data_dir, as this user? (%w)", o.socket, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))

@@ -55,10 +55,6 @@ type parts struct {
 	setup    *setup.Setup
 }
 
-// markLife is how long a revocation is remembered. Nothing that it may end
-// lives longer: see live.Space.
-const markLife = 400 * 24 * time.Hour
-
 // open opens every part on the store, lower rows first.
 func (p *parts) open(ctx context.Context) error {
 	for _, step := range []struct {
@@ -83,7 +79,9 @@ func (p *parts) open(ctx context.Context) error {
 	return nil
 }
 
-func (p *parts) openRing(ctx context.Context) error { return verifyRing(ctx, p.store, p.ring) }
+func (p *parts) openRing(ctx context.Context) error {
+	return verifyRing(ctx, p.store, p.ring, string(p.cfg.Keys.File))
+}
 
 func (p *parts) openLog(ctx context.Context) (err error) {
 	p.log, err = changes.Open(ctx, p.store, changes.Config{
@@ -92,7 +90,7 @@ func (p *parts) openLog(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.marks, err = grant.OpenMarks(ctx, p.store, grant.MarksConfig{Append: p.log.Append, Life: markLife, Now: p.cfg.Now})
+	p.marks, err = grant.OpenMarks(ctx, p.store, grant.MarksConfig{Append: p.log.Append, Life: live.MaxLife, Now: p.cfg.Now})
 	if err != nil {
 		return err
 	}
@@ -144,9 +142,7 @@ func (p *parts) openSessions(ctx context.Context) (err error) {
 
 // ended tells whether a session was ended by a mark.
 func (p *parts) ended(s *session.Session) bool {
-	return p.marks.Dead(grant.Ref{
-		Tenant: s.Tenant, Workspace: s.Workspace, Pool: s.Pool, User: s.User, Session: s.Root(), Issued: s.Created,
-	})
+	return p.marks.Dead(signin.Ref(s))
 }
 
 func (p *parts) openTenants(ctx context.Context) (err error) {

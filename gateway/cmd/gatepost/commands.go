@@ -21,7 +21,10 @@ func root() *cobra.Command {
 		Version:       version(),
 	}
 	c.CompletionOptions.HiddenDefaultCmd = true
-	c.AddCommand(serveCommand(), demoCommand(), configCommand(), keysCommand(), setupLinkCommand(), setupCommand(), healthCommand())
+	c.AddCommand(
+		serveCommand(), demoCommand(), configCommand(), keysCommand(),
+		setupLinkCommand(), setupCommand(), tokenCommand(), healthCommand(),
+	)
 	return c
 }
 
@@ -62,7 +65,7 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		log := logger(cfg.Log)
-		g, err := gateway.New(cmd.Context(), gateway.Config{Config: cfg, Log: log})
+		g, err := gateway.New(cmd.Context(), gateway.Config{Config: cfg, Version: c.Root().Version, Log: log})
 		if err != nil {
 			return err
 		}
@@ -119,7 +122,7 @@ func demoCommand() *cobra.Command {
 			return err
 		}
 		return gateway.Demo(cmd.Context(), gateway.DemoConfig{
-			Config: cfg, Listen: *listen, Data: *data, Out: cmd.OutOrStdout(), Log: logger(cfg.Log),
+			Config: cfg, Listen: *listen, Data: *data, Out: cmd.OutOrStdout(), Version: c.Root().Version, Log: logger(cfg.Log),
 		})
 	}
 	return c

@@ -17,17 +17,24 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "gatepost:", line(err))
+		for _, line := range lines(err) {
+			fmt.Fprintln(os.Stderr, "gatepost:", line)
+		}
 		stop()
 		os.Exit(1)
 	}
 }
 
-// line writes an error on one line, unless it is a report of problems, which has
-// its own lines.
-func line(err error) string {
+// lines returns an error as one line, and a report of problems as one for each.
+func lines(err error) []string {
 	if report := (config.Report)(nil); errors.As(err, &report) {
-		return report.Error()
+		return strings.Split(report.Error(), "\n")
 	}
-	return strings.ReplaceAll(err.Error(), "\n", "; ")
+	var parts []string
+	for part := range strings.Lines(err.Error()) {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return []string{strings.Join(parts, "; ")}
 }

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"net/http"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +34,11 @@ func keysCommand() *cobra.Command {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		if _, err := vault.Create(path); err != nil {
+		_, err = vault.Create(path)
+		if errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("%s exists already, and is never overwritten", path)
+		}
+		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "Made %s. Keep a copy: without it what is sealed in the store is lost.\n", path)
@@ -137,40 +141,4 @@ func joinRemove(err error, path string) error {
 		return fmt.Errorf("%w; and %s is left behind: %w", err, path, rm)
 	}
 	return err
-}
-
-func healthCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "health",
-		Short: "Ask the ops listener whether the gateway is ready; exit 1 when it is not",
-		Args:  cobra.NoArgs,
-	}
-	load := configFlag(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := load()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(cmd.Context(), 5*time.Second)
-		defer cancel()
-		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.Listen.Ops.Address+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return err
-		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
-		_ = resp.Body.Close()
-		if err != nil {
-			return err
-		}
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("not ready (%d): %s", resp.StatusCode, body)
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), "ready")
-		return err
-	}
-	return c
 }
