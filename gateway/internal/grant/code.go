@@ -49,6 +49,7 @@ func (t Terms) Ref(tenant, grant string, issued time.Time) Ref {
 type Code struct {
 	Grant       string    `json:"grant"` // id of the grant that redeeming it will start
 	RedirectURI string    `json:"redirect_uri"`
+	Named       bool      `json:"named,omitempty"`     // the request named its redirect URI; so must the redemption
 	Challenge   string    `json:"challenge,omitempty"` // PKCE S256 (RFC 7636, section 4.2)
 	Terms       Terms     `json:"terms"`
 	Created     time.Time `json:"created"`
@@ -111,22 +112,12 @@ func (c *Codes) Look(ctx context.Context, tenant, code string) (Code, error) {
 // the others get the id of the grant that must end, with ErrInvalid (RFC 6749,
 // section 4.1.2: a code used twice revokes what it gave).
 func (c *Codes) Spend(ctx context.Context, tenant, code string, v Code) (reused string, err error) {
-	const memory = 24 * time.Hour // a replay within it is still recognised
-	_, err = c.spent.Create(ctx, tenant, vault.Hash(code), spent{Grant: v.Grant, Expires: c.now().Add(memory)})
+	const longer = time.Hour // than the code: it must never come back, whatever the clocks say
+	_, err = c.spent.Create(ctx, tenant, vault.Hash(code), spent{Grant: v.Grant, Expires: v.Expires.Add(longer)})
 	if errors.Is(err, store.ErrExists) {
 		return v.Grant, ErrInvalid
 	}
 	return "", err
-}
-
-// Reused returns the grant of a code that is no longer there but was spent
-// before, or "".
-func (c *Codes) Reused(ctx context.Context, tenant, code string) (string, error) {
-	row, err := c.spent.Get(ctx, tenant, vault.Hash(code))
-	if errors.Is(err, store.ErrNotFound) {
-		return "", nil
-	}
-	return row.Value.Grant, err
 }
 
 // revocation of a grant, for the change log.

@@ -88,7 +88,7 @@ func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time
 	}
 	// Whoever ends a grant marks it and then deletes it. Creating first and
 	// looking for the mark afterwards closes the gap between the two.
-	if k.Marks.Dead(t.Ref(tenant, id, now)) {
+	if k.dead(tenant, id, &g) {
 		return "", errors.Join(fmt.Errorf("%w: ended while it began", ErrInvalid), k.remove(ctx, tenant, id))
 	}
 	return refreshToken(id, 1, secret), nil
@@ -97,43 +97,34 @@ func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time
 // Refresh spends a refresh token of client and returns its successor with the
 // terms of the grant (RFC 6749, section 6; rotation by RFC 9700, section
 // 4.14.2). ErrInvalid when it does not hold; a token older than the grace
-// allows ends the whole family, a wrong MAC ends nothing.
-func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string) (string, Renewal, error) {
+// allows ends the whole family, a wrong MAC ends nothing. approve, if not nil,
+// is asked before the token is spent: its error leaves the family as it was.
+func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string, approve func(Renewal) error) (string, Renewal, error) {
 	id, n, mac, ok := parse(token)
 	if !ok {
 		return "", Renewal{}, fmt.Errorf("%w: not a refresh token", ErrInvalid)
 	}
+	if approve == nil {
+		approve = func(Renewal) error { return nil }
+	}
 	for {
-		row, err := k.table.Get(ctx, tenant, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return "", Renewal{}, fmt.Errorf("%w: no such grant", ErrInvalid)
-		}
+		row, secret, err := k.find(ctx, tenant, id, client, n, mac)
 		if err != nil {
 			return "", Renewal{}, err
 		}
 		g := row.Value
-		secret, err := k.Ring.Open(g.Secret, vault.AAD(tenant, "grants", id, "secret"))
-		if err != nil {
-			return "", Renewal{}, fmt.Errorf("grant %s: %w", id, err)
-		}
-		if !hmac.Equal(mac, tokenMAC(string(secret), id, n)) {
-			return "", Renewal{}, fmt.Errorf("%w: wrong MAC", ErrInvalid)
-		}
-		if g.Client != client {
-			return "", Renewal{}, fmt.Errorf("%w: the token belongs to another client", ErrInvalid)
-		}
-		if k.Marks.Dead(g.Ref(tenant, id, g.Created)) {
-			return "", Renewal{}, fmt.Errorf("%w: ended", ErrInvalid)
-		}
 		now := k.Now()
 		renewal := Renewal{Grant: id, Terms: g.Terms, Expires: g.Expires}
 		switch verdict(g, n, now, k.Grace) {
 		case again:
-			return refreshToken(id, g.N, string(secret)), renewal, nil
+			return refreshToken(id, g.N, secret), renewal, approve(renewal)
 		case refuse:
 			return "", Renewal{}, fmt.Errorf("%w: its successor was used", ErrInvalid)
 		case end:
 			return "", Renewal{}, errors.Join(fmt.Errorf("%w: used before", ErrInvalid), ErrReused, k.End(ctx, tenant, id))
+		}
+		if err := approve(renewal); err != nil {
+			return "", Renewal{}, err
 		}
 		g.N, g.Previous, g.Rotated = n+1, g.Rotated, now
 		_, err = k.table.Swap(ctx, tenant, id, row.Rev, g)
@@ -143,8 +134,34 @@ func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string) (str
 		if err != nil {
 			return "", Renewal{}, err
 		}
-		return refreshToken(id, g.N, string(secret)), renewal, nil
+		return refreshToken(id, g.N, secret), renewal, nil
 	}
+}
+
+// find returns the live family of a client that a token number n with this MAC
+// belongs to, and its secret; ErrInvalid says what is wrong.
+func (k *Keeper) find(ctx context.Context, tenant, id, client string, n int64, mac []byte) (row store.Row[Grant], secret string, err error) {
+	row, err = k.table.Get(ctx, tenant, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return row, "", fmt.Errorf("%w: no such grant", ErrInvalid)
+	}
+	if err != nil {
+		return row, "", err
+	}
+	opened, err := k.Ring.Open(row.Value.Secret, vault.AAD(tenant, "grants", id, "secret"))
+	if err != nil {
+		return row, "", fmt.Errorf("grant %s: %w", id, err)
+	}
+	secret = string(opened)
+	switch {
+	case !hmac.Equal(mac, tokenMAC(secret, id, n)):
+		err = fmt.Errorf("%w: wrong MAC", ErrInvalid)
+	case row.Value.Client != client:
+		err = fmt.Errorf("%w: the token belongs to another client", ErrInvalid)
+	case k.dead(tenant, id, &row.Value):
+		err = fmt.Errorf("%w: ended", ErrInvalid)
+	}
+	return row, secret, err
 }
 
 // ErrReused accompanies ErrInvalid when a replayed token ended its family, for
@@ -190,10 +207,18 @@ func (k *Keeper) Find(ctx context.Context, tenant, id string) (Terms, error) {
 	if err != nil {
 		return Terms{}, err
 	}
-	if k.Marks.Dead(row.Value.Ref(tenant, id, row.Value.Created)) {
+	if k.dead(tenant, id, &row.Value) {
 		return Terms{}, ErrInvalid
 	}
 	return row.Value.Terms, nil
+}
+
+// dead tells whether a family was ended. It outlives the session that it began
+// in: that is what it is for (OpenID Connect Core 1.0, section 11).
+func (k *Keeper) dead(tenant, id string, g *Grant) bool {
+	r := g.Ref(tenant, id, g.Created)
+	r.Session = ""
+	return k.Marks.Dead(r)
 }
 
 // End ends a grant on every gateway: its refresh tokens and the access tokens

@@ -73,26 +73,26 @@ func TestRefreshRotation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, renewal, err := w.keep.Refresh(ctx, "t", "c", first)
+	second, renewal, err := w.keep.Refresh(ctx, "t", "c", first, nil)
 	if err != nil || second == first || renewal.Terms.Subject != "sub" {
 		t.Fatalf("first refresh: %v %v", renewal, err)
 	}
-	again, _, err := w.keep.Refresh(ctx, "t", "c", first)
+	again, _, err := w.keep.Refresh(ctx, "t", "c", first, nil)
 	if err != nil || again != second {
 		t.Fatalf("within the grace the same successor comes again: %q, want %q (%v)", again, second, err)
 	}
-	third, _, err := w.keep.Refresh(ctx, "t", "c", second)
+	third, _, err := w.keep.Refresh(ctx, "t", "c", second, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.keep.Refresh(ctx, "t", "c", first); !errors.Is(err, grant.ErrInvalid) || errors.Is(err, grant.ErrReused) {
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", first, nil); !errors.Is(err, grant.ErrInvalid) || errors.Is(err, grant.ErrReused) {
 		t.Fatalf("its successor was used, within the grace: %v", err)
 	}
-	if _, _, err := w.keep.Refresh(ctx, "t", "c", third); err != nil {
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", third, nil); err != nil {
 		t.Fatalf("the family lives on: %v", err)
 	}
 	w.pass(31 * time.Second)
-	if _, _, err := w.keep.Refresh(ctx, "t", "c", third); !errors.Is(err, grant.ErrReused) {
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", third, nil); !errors.Is(err, grant.ErrReused) {
 		t.Fatalf("reuse after the grace: %v, want ErrReused", err)
 	}
 	if _, err := w.keep.Find(ctx, "t", "g"); !errors.Is(err, grant.ErrInvalid) {
@@ -119,11 +119,11 @@ func TestRefreshRefuses(t *testing.T) {
 		"rubbish":                  {"t", "c", "a.b.c"},
 		"unknown grant":            {"t", "c", "x.1." + parts[2]},
 	} {
-		if _, _, err := w.keep.Refresh(ctx, try[0], try[1], try[2]); !errors.Is(err, grant.ErrInvalid) {
+		if _, _, err := w.keep.Refresh(ctx, try[0], try[1], try[2], nil); !errors.Is(err, grant.ErrInvalid) {
 			t.Errorf("%s: %v, want ErrInvalid", name, err)
 		}
 	}
-	if _, _, err := w.keep.Refresh(ctx, "t", "c", token); err != nil {
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", token, nil); err != nil {
 		t.Errorf("none of that may end the family: %v", err)
 	}
 }
@@ -139,7 +139,7 @@ func TestParallelRefreshGivesOneSuccessor(t *testing.T) {
 	got := make(chan string, racers)
 	for range racers {
 		go func() {
-			next, _, err := w.keep.Refresh(context.Background(), "t", "c", token)
+			next, _, err := w.keep.Refresh(context.Background(), "t", "c", token, nil)
 			if err != nil {
 				next = err.Error()
 			}
@@ -198,8 +198,7 @@ func TestGrantEndedBeforeItBegan(t *testing.T) {
 	t.Parallel()
 	w := build(t)
 	ctx := t.Context()
-	now := w.clock().Add(time.Second) // the replay's mark, a moment ahead
-	if err := w.marks.Append(ctx, changes.Entry{Kind: changes.KindRevokeGrant, Tenant: "t", ID: "g", At: now}); err != nil {
+	if err := w.marks.Append(ctx, changes.Entry{Kind: changes.KindRevokeGrant, Tenant: "t", ID: "g"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.keep.Start(ctx, "t", "g", terms, time.Hour); !errors.Is(err, grant.ErrInvalid) {
@@ -257,6 +256,8 @@ func TestMarks(t *testing.T) {
 		{"another subject", changes.Entry{Kind: changes.KindRevokeSubject, Tenant: "t", Workspace: "w", ID: "s", At: issued}, false},
 		{"its IDP", changes.Entry{Kind: changes.KindRevokeIDP, Tenant: "t", Workspace: "w", ID: "i", At: issued}, true},
 		{"an IDP of that name elsewhere", changes.Entry{Kind: changes.KindRevokeIDP, Tenant: "t", Workspace: "w2", ID: "i", At: issued}, false},
+		{"its session, before it was issued", changes.Entry{Kind: changes.KindRevokeSession, Tenant: "t", ID: "s", At: issued.Add(-time.Second)}, true},
+		{"its grant, before it was issued", changes.Entry{Kind: changes.KindRevokeGrant, Tenant: "t", ID: "g", At: issued.Add(-time.Second)}, true},
 		{"before it was issued", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/u", At: issued.Add(-time.Second)}, false},
 		{"another tenant", changes.Entry{Kind: changes.KindRevokeSession, Tenant: "t2", ID: "s", At: issued}, false},
 		{"another user", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/v", At: issued}, false},
@@ -283,5 +284,47 @@ func TestMarks(t *testing.T) {
 				t.Errorf("after a restart dead = %v", got)
 			}
 		})
+	}
+}
+
+// A refused refresh must not use the token up: the client would present it again
+// and lose its family.
+func TestRefusedRefreshSpendsNothing(t *testing.T) {
+	t.Parallel()
+	w := build(t)
+	ctx := t.Context()
+	token, err := w.keep.Start(ctx, "t", "g", terms, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	no := errors.New("no")
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", token, func(grant.Renewal) error { return no }); !errors.Is(err, no) {
+		t.Fatalf("not asked: %v", err)
+	}
+	w.pass(time.Minute)
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", token, nil); err != nil {
+		t.Errorf("after a refusal and the grace: %v", err)
+	}
+}
+
+// Offline access lasts beyond the session that gave it.
+func TestGrantOutlivesItsSession(t *testing.T) {
+	t.Parallel()
+	w := build(t)
+	ctx := t.Context()
+	token, err := w.keep.Start(ctx, "t", "g", terms, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []struct {
+		kind, id string
+		alive    bool
+	}{{changes.KindRevokeSession, "s", true}, {changes.KindRevokeUser, "p/u", false}} {
+		if err := w.marks.Append(ctx, changes.Entry{Kind: e.kind, Tenant: "t", ID: e.id}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := w.keep.Refresh(ctx, "t", "c", token, nil); (err == nil) != e.alive {
+			t.Errorf("%s: %v", e.kind, err)
+		}
 	}
 }

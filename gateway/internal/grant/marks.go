@@ -156,7 +156,8 @@ func (m *Marks) apply(e changes.Entry) {
 // then.
 func (m *Marks) Generation() uint64 { return m.generation.Load() }
 
-// Dead tells whether anything that r hangs on ended at or after it was issued.
+// Dead tells whether anything that r hangs on ended at or after it was issued, or
+// its session or grant ever.
 func (m *Marks) Dead(r Ref) bool {
 	return m.ended(r, changes.KindRevokeWorkspace, r.Workspace, "") ||
 		m.ended(r, changes.KindRevokeUser, "", userID(r)) ||
@@ -164,8 +165,19 @@ func (m *Marks) Dead(r Ref) bool {
 		r.Subject != "" && m.ended(r, changes.KindRevokeSubject, r.Workspace, r.Subject) ||
 		r.IDP != "" && m.ended(r, changes.KindRevokeIDP, r.Workspace, r.IDP) ||
 		m.ended(r, changes.KindRevokeClient, "", r.Client) ||
-		m.ended(r, changes.KindRevokeSession, "", r.Session) ||
-		m.ended(r, changes.KindRevokeGrant, "", r.Grant)
+		m.over(r, changes.KindRevokeSession, r.Session) ||
+		m.over(r, changes.KindRevokeGrant, r.Grant)
+}
+
+// over tells whether a session or grant ended at all. Their ids are random and
+// never come again, so what was issued from one a moment after its end is dead
+// as well: a token signed while a replay ended its grant.
+func (m *Marks) over(r Ref, kind, id string) bool {
+	if id == "" {
+		return false
+	}
+	_, ok := m.ends.Load(joinKey(kind, r.Tenant, "", id))
+	return ok
 }
 
 func userID(r Ref) string {

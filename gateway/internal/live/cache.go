@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -35,6 +36,7 @@ type Cache struct {
 	Config
 	spaces  *otter.Cache[tenant.Key, snapshot[Space]]
 	clients *otter.Cache[clientKey, snapshot[client.Client]]
+	applied atomic.Uint64 // how often Apply was called
 }
 
 type clientKey struct{ tenant, id string }
@@ -82,10 +84,14 @@ func lookup[K comparable, T any](c *Cache, cache *otter.Cache[K, snapshot[T]], k
 	if ok && c.Now().Sub(old.made) < c.Recheck {
 		return old.value, nil
 	}
+	before := c.applied.Load()
 	v, err := build()
 	switch {
 	case err == nil:
 		cache.Set(key, snapshot[T]{v, c.Now()})
+		if c.applied.Load() != before { // a change may have come after what was read
+			cache.Invalidate(key)
+		}
 		return v, nil
 	case fault.Is(err, fault.NotFound):
 		cache.Invalidate(key)
@@ -104,8 +110,7 @@ func (c *Cache) build(ctx context.Context, key tenant.Key) (*Space, error) {
 	}
 	s := &Space{
 		Tenant: key.Tenant, ID: key.Workspace, Name: w.Name, Epoch: w.Epoch, Workspace: w,
-		EnforcePKCE: w.EnforcePKCE, CodeTTL: cmp.Or(time.Duration(w.AuthorizationCodeTTL), 10*time.Minute),
-		Scopes: map[string]client.Scope{},
+		EnforcePKCE: w.EnforcePKCE, Scopes: map[string]client.Scope{},
 	}
 	scopes, err := c.Scopes(ctx, key)
 	if err != nil {
@@ -130,6 +135,7 @@ func (c *Cache) build(ctx context.Context, key tenant.Key) (*Space, error) {
 
 // Apply drops what entries of the change log are about; nil drops everything.
 func (c *Cache) Apply(entries []changes.Entry) {
+	c.applied.Add(1)
 	if entries == nil {
 		c.spaces.InvalidateAll()
 		c.clients.InvalidateAll()

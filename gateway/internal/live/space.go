@@ -20,7 +20,6 @@ type Space struct {
 
 	Workspace   tenant.Workspace
 	EnforcePKCE bool
-	CodeTTL     time.Duration
 	IDPs        []idp.IDP               // enabled ones, in the order of the chooser
 	Scopes      map[string]client.Scope // by name
 	Claims      []client.Claim
@@ -43,6 +42,15 @@ func (s *Space) IDP(id string) (idp.IDP, bool) {
 	return s.IDPs[i], true
 }
 
+// MaxLife bounds every lifetime here: a revocation is remembered for as long,
+// and nothing may outlive its revocation.
+const MaxLife = 400 * 24 * time.Hour
+
+// CodeTTL returns how long a client's authorization codes live.
+func (s *Space) CodeTTL(c *client.Client) time.Duration {
+	return ttl(c, c.TokenTTLs.AuthorizationCode, s.Workspace.AuthorizationCodeTTL, 10*time.Minute)
+}
+
 // AccessTTL returns how long a client's access tokens live.
 func (s *Space) AccessTTL(c *client.Client) time.Duration {
 	return ttl(c, c.TokenTTLs.AccessToken, s.Workspace.AccessTokenTTL, time.Hour)
@@ -59,11 +67,11 @@ func (s *Space) RefreshTTL(c *client.Client) time.Duration {
 }
 
 func ttl[D ~int64](c *client.Client, own, space D, def time.Duration) time.Duration {
-	if c.UseCustomTokenTTLs && own > 0 {
-		return time.Duration(own)
+	switch {
+	case c.UseCustomTokenTTLs && own > 0:
+		def = time.Duration(own)
+	case space > 0:
+		def = time.Duration(space)
 	}
-	if space > 0 {
-		return time.Duration(space)
-	}
-	return def
+	return min(def, MaxLife)
 }

@@ -56,16 +56,13 @@ type cookie struct {
 	Secret string `json:"secret,omitempty"` // whose hash the stored login keeps
 }
 
-// Begin starts a login and returns it with the value for its cookie. Nothing is
-// stored.
-func (k *Keeper) Begin(tenant, workspace, epoch string, r Request) (Login, string, error) {
+// Begin starts a login. Nothing is stored.
+func (k *Keeper) Begin(tenant, workspace, epoch string, r Request) Login {
 	now := k.Now()
-	l := Login{
+	return Login{
 		ID: vault.NewID(), State: vault.NewSecret(), Tenant: tenant, Workspace: workspace, Epoch: epoch,
 		Request: r, Started: now, Expires: now.Add(k.Life),
 	}
-	value, err := k.Seal(l)
-	return l, value, err
 }
 
 // maxCookie bounds a login's cookie, in bytes: browsers keep no more than 4096.
@@ -154,18 +151,4 @@ func (k *Keeper) Finish(ctx context.Context, l Login) error {
 		return ErrGone
 	}
 	return err
-}
-
-// Started returns when the login of a cookie value began, for dropping the
-// oldest; ok is false for values that are not the cookie of login id.
-func (k *Keeper) Started(tenant, id, value string) (time.Time, bool) {
-	raw, err := k.Ring.Open(value, vault.AAD(tenant, "logins", id, "cookie"))
-	if err != nil {
-		return time.Time{}, false
-	}
-	var c cookie
-	if json.Unmarshal(raw, &c) != nil || c.Login == nil {
-		return time.Time{}, false
-	}
-	return c.Login.Started, true
 }

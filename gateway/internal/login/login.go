@@ -10,6 +10,7 @@ import (
 type Request struct {
 	Client       string        `json:"client"`
 	RedirectURI  string        `json:"redirect_uri"`
+	RedirectSent bool          `json:"redirect_sent,omitempty"` // false: the client's only one, not named in the request
 	ResponseMode string        `json:"response_mode,omitempty"` // query (also when empty), fragment or form_post
 	Scopes       []string      `json:"scopes,omitempty"`
 	State        string        `json:"state,omitempty"`

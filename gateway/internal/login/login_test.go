@@ -72,11 +72,11 @@ func TestResolveNeedsTheBrowserThatBegan(t *testing.T) {
 	t.Parallel()
 	k := keeper(t, nil)
 	ctx := t.Context()
-	mine, cookie, err := k.Begin("t", "w", "e", login.Request{Client: "c", State: "s"})
+	mine, cookie, err := begin(k, "t", "w", "e", login.Request{Client: "c", State: "s"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, other, err := k.Begin("t", "w", "e", login.Request{Client: "c"})
+	_, other, err := begin(k, "t", "w", "e", login.Request{Client: "c"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestStoredLoginIsFinishedOnce(t *testing.T) {
 	t.Parallel()
 	k := keeper(t, nil)
 	ctx := context.Background()
-	l, old, err := k.Begin("t", "w", "e", login.Request{})
+	l, old, err := begin(k, "t", "w", "e", login.Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestLoginExpires(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	k := keeper(t, func() time.Time { return now })
-	l, cookie, err := k.Begin("t", "w", "e", login.Request{})
+	l, cookie, err := begin(k, "t", "w", "e", login.Request{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,4 +148,10 @@ func TestLoginExpires(t *testing.T) {
 	if _, err := k.Resolve(t.Context(), "t", l.ID, l.State, []string{cookie}); !errors.Is(err, login.ErrGone) {
 		t.Errorf("after its life: %v", err)
 	}
+}
+
+func begin(k *login.Keeper, tenant, workspace, epoch string, r login.Request) (login.Login, string, error) {
+	l := k.Begin(tenant, workspace, epoch, r)
+	value, err := k.Seal(l)
+	return l, value, err
 }

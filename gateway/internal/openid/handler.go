@@ -86,7 +86,7 @@ func (h *Handler) authorize(c *fiber.Ctx) error {
 	}
 	r, err := parse(f, space, who, uri)
 	if oauth := (*fault.Error)(nil); errors.As(err, &oauth) {
-		return h.Go(c, h.Signin.Deny(space, r, oauth.Code, ascii(oauth.Public)))
+		return h.Go(c, h.Signin.Deny(ctx, space, r, oauth.Code, ascii(oauth.Public)))
 	}
 	if err != nil {
 		return err
@@ -183,7 +183,7 @@ func (h *Handler) userinfo(c *fiber.Ctx) error {
 	if err != nil {
 		return asOAuth(err)
 	}
-	claims, err := h.Signin.UserInfo(ctx, b)
+	claims, err := h.Signin.UserInfo(ctx, space, b)
 	if err != nil {
 		return asOAuth(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
@@ -72,12 +73,13 @@ func (p *Portal) askToSignIn(c *fiber.Ctx, space *live.Space, home string) error
 		return err
 	}
 	if q.Has("code") || q.Has("error") {
-		return fault.New(fault.Denied, "The sign-in did not reach this page: does your browser block cookies? "+q.Get("error_description"), nil)
+		return fault.New(fault.Denied, "The sign-in did not reach this page: does your browser block cookies?", nil)
 	}
 	ctx, cancel := audited(c)
 	defer cancel()
 	out, err := p.Signin.Authorize(ctx, space, login.Request{
 		Client: setup.PortalID(&space.Workspace), RedirectURI: p.Base + home, Scopes: []string{"openid"}, MaxAge: -1,
+		Challenge: signin.SealedChallenge(), // the session is all that is wanted
 	}, Browser(c))
 	if err != nil {
 		return err

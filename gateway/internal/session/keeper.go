@@ -116,7 +116,8 @@ func (k *Keeper) Start(ctx context.Context, tenant string, s Session) (secret st
 }
 
 // Child stores a session for one app host that ends with its parent, or
-// returns fault.Unauthenticated when the parent has ended.
+// returns fault.Unauthenticated when the parent has ended. It is as old as its
+// parent: a revocation that came while it was made ends it as well.
 func (k *Keeper) Child(ctx context.Context, tenant, parent, host string) (secret string, _ *Session, err error) {
 	p, err := k.ByID(ctx, tenant, parent)
 	if err != nil {
@@ -124,8 +125,7 @@ func (k *Keeper) Child(ctx context.Context, tenant, parent, host string) (secret
 	}
 	s := *p
 	s.memo = nil
-	s.Parent, s.Host = p.ID, host
-	s.Created, s.Touched = k.Now(), k.Now()
+	s.Parent, s.Host, s.Touched = p.ID, host, k.Now()
 	return k.create(ctx, tenant, s)
 }
 
@@ -200,7 +200,13 @@ func (k *Keeper) alive(e *entry, now time.Time) bool {
 	return true
 }
 
+// storeWait bounds one read or write: the proxy's requests have no deadline of
+// their own.
+const storeWait = 5 * time.Second
+
 func (k *Keeper) read(ctx context.Context, key cacheKey) (*entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	row, err := k.table.Get(ctx, key.tenant, key.id)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, errNone
@@ -226,6 +232,8 @@ func (k *Keeper) touch(ctx context.Context, e *entry, now time.Time) *Session {
 	if now.Sub(e.s.Touched) < e.s.Idle/10 {
 		return e.s
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
 	s := *e.s
 	s.Touched = now
 	row, err := k.table.Swap(ctx, s.Tenant, s.ID, e.rev, s)

@@ -92,6 +92,9 @@ func TestChildEndsWithParent(t *testing.T) {
 	if child.Host != "app.example" || child.Root() != s.ID || childSecret == secret {
 		t.Fatalf("%+v", child)
 	}
+	if !child.Created.Equal(s.Created) {
+		t.Error("the child is younger than its parent: a revocation in between would miss it")
+	}
 	if err := k.End(t.Context(), "t", s.ID); err != nil {
 		t.Fatal(err)
 	}

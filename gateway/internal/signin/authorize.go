@@ -6,8 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/audit"
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
@@ -25,11 +26,11 @@ func (s *Service) Authorize(ctx context.Context, space *live.Space, r login.Requ
 	if err != nil {
 		return Outcome{}, err
 	}
-	if current != nil && s.satisfies(current, r) {
+	if current != nil && s.satisfies(space, current, r) {
 		return s.respond(ctx, space, r, current)
 	}
 	if r.Asks("none") {
-		return s.Deny(space, r, "login_required", "Nobody is signed in, and prompt=none forbids asking."), nil
+		return s.Deny(ctx, space, r, "login_required", "Nobody is signed in, and prompt=none forbids asking."), nil
 	}
 	return s.begin(ctx, space, r, b)
 }
@@ -62,19 +63,18 @@ func (s *Service) Current(ctx context.Context, space *live.Space, b Browser) (*s
 }
 
 // satisfies tells whether a session answers the request without asking again
-// (OpenID Connect Core 1.0, section 3.1.2.3).
-func (s *Service) satisfies(current *session.Session, r login.Request) bool {
-	if r.Asks("login") || r.Asks("select_account") {
+// (OpenID Connect Core 1.0, section 3.1.2.3). One that came by an IDP which was
+// removed, disabled or taken out of single sign-on does not.
+func (s *Service) satisfies(space *live.Space, current *session.Session, r login.Request) bool {
+	p, ok := space.IDP(current.IDP)
+	if !ok || p.SSO.Disabled || r.Asks("login") || r.Asks("select_account") {
 		return false
 	}
 	return r.MaxAge < 0 || s.Now().Sub(current.AuthTime) <= r.MaxAge
 }
 
 func (s *Service) begin(ctx context.Context, space *live.Space, r login.Request, b Browser) (Outcome, error) {
-	l, _, err := s.Logins.Begin(space.Tenant, space.ID, space.Epoch, r)
-	if err != nil {
-		return Outcome{}, err
-	}
+	l := s.Logins.Begin(space.Tenant, space.ID, space.Epoch, r)
 	id, ok := login.Select(r.IDPHint, candidates(space))
 	if !ok {
 		return Outcome{}, fault.New(fault.Unavailable, "No way to sign in is set up here yet. Please tell the operator: the workspace has no identity provider.", nil)
@@ -146,30 +146,56 @@ func (s *Service) Login(ctx context.Context, tenant, id, state string, b Browser
 // respond issues a code for the session and returns the authorization response
 // (RFC 6749, section 4.1.2, with the issuer by RFC 9207).
 func (s *Service) respond(ctx context.Context, space *live.Space, r login.Request, on *session.Session) (Outcome, error) {
-	c, err := s.Client(ctx, space, r.Client)
+	c, err := s.recheck(ctx, space, r)
 	if err != nil {
 		return Outcome{}, err
 	}
 	code, err := s.Codes.Issue(ctx, space.Tenant, grant.Code{
-		RedirectURI: r.RedirectURI,
-		Challenge:   r.Challenge,
+		RedirectURI: r.RedirectURI, Named: r.RedirectSent, Challenge: r.Challenge,
 		Terms: grant.Terms{
 			Workspace: space.ID, WorkspaceEpoch: space.Epoch, Client: r.Client, ClientEpoch: c.Epoch,
 			Pool: on.Pool, User: on.User, UserEpoch: on.UserEpoch, IDP: on.IDP, Subject: on.Subject,
 			Session: on.ID, Scopes: r.Scopes, Nonce: r.Nonce,
 			AuthTime: on.AuthTime, ACR: on.ACR, AMR: on.AMR, Context: on.Context,
 		},
-	}, space.CodeTTL)
+	}, space.CodeTTL(c))
 	if err != nil {
 		return Outcome{}, err
+	}
+	if s.Marks.Dead(Ref(on)) { // it ended while the code was made, which is therefore younger than the end
+		return Outcome{}, login.ErrGone
 	}
 	return s.answer(space, r, url.Values{"code": {code}}), nil
 }
 
+// recheck looks again at what the request was checked for when it came: a login
+// may take half an hour, in which its client can change or go. Its errors are
+// for a page, because the address may no longer be the client's.
+func (s *Service) recheck(ctx context.Context, space *live.Space, r login.Request) (*client.Client, error) {
+	c, err := s.Client(ctx, space, r.Client)
+	if fault.Is(err, fault.NotFound) || (err == nil && !c.Active()) {
+		return nil, fault.At(fault.Invalid, "client_id", "is no longer an active client of this workspace")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !s.AllowsRedirect(space, c, r.RedirectURI) {
+		return nil, fault.At(fault.Invalid, "redirect_uri", "is no longer registered for this client")
+	}
+	if len(merge(r.Scopes, c.Scopes)) != len(r.Scopes) {
+		return nil, fault.At(fault.Invalid, "scope", "asks for more than the client is now subscribed to")
+	}
+	return c, nil
+}
+
 // Deny returns the error response to an authorization request whose redirect
-// URI was checked (RFC 6749, section 4.1.2.1).
-func (s *Service) Deny(space *live.Space, r login.Request, code, description string) Outcome {
-	return s.answer(space, r, url.Values{"error": {code}, "error_description": {description}})
+// URI was checked (RFC 6749, section 4.1.2.1; trace_id by the contract).
+func (s *Service) Deny(ctx context.Context, space *live.Space, r login.Request, code, description string) Outcome {
+	v := url.Values{"error": {code}, "error_description": {description}}
+	if id := audit.From(ctx).TraceID; id != "" {
+		v.Set("trace_id", id)
+	}
+	return s.answer(space, r, v)
 }
 
 func (s *Service) answer(space *live.Space, r login.Request, v url.Values) Outcome {
@@ -210,19 +236,37 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil {
 		return Outcome{}, err
 	}
-	if previous != nil {
-		if err := s.Sessions.End(ctx, space.Tenant, previous.ID); err != nil {
-			return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
-		}
-	}
-	out, err := s.respond(ctx, space, l.Request, started)
-	if err != nil {
-		return Outcome{}, err
+	out, err := s.hand(ctx, space, l, started, previous)
+	if err != nil { // nobody will ever hold its cookie
+		return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
 	}
 	out.Cookies = append(out.Cookies,
 		Cookie{Name: s.names.Session(space.Tenant, space.ID), Value: secret, Secure: s.names.Secure},
 		Cookie{Name: s.names.Login(l.ID), Life: -1, Secure: s.names.Secure})
 	return out, nil
+}
+
+// hand ends the session that a new one replaces and answers the client.
+func (s *Service) hand(ctx context.Context, space *live.Space, l login.Login, started, previous *session.Session) (Outcome, error) {
+	proof := Ref(started)
+	proof.Issued = l.AuthTime
+	if s.Marks.Dead(proof) { // the person was signed out everywhere after the proof
+		return Outcome{}, login.ErrGone
+	}
+	if previous != nil {
+		if err := s.Sessions.End(ctx, space.Tenant, previous.ID); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return s.respond(ctx, space, l.Request, started)
+}
+
+// Ref names what a session hangs on.
+func Ref(on *session.Session) grant.Ref {
+	return grant.Ref{
+		Tenant: on.Tenant, Workspace: on.Workspace, Pool: on.Pool, User: on.User, Subject: on.Subject, IDP: on.IDP,
+		Session: on.Root(), Issued: on.Created,
+	}
 }
 
 func clip(s string, n int) string {
@@ -236,5 +280,3 @@ func clip(s string, n int) string {
 func merge(want, have []string) []string {
 	return slices.DeleteFunc(slices.Clone(want), func(x string) bool { return !slices.Contains(have, x) })
 }
-
-const codeTTL = 10 * time.Minute // when the workspace says nothing

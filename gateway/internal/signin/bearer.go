@@ -19,7 +19,6 @@ import (
 // Bearer is a verified access token. It must not be changed.
 type Bearer struct {
 	Claims    token.Claims
-	Space     *live.Space
 	Client    string
 	Subject   string
 	Pool      string // with User: the person behind it, if any
@@ -87,7 +86,7 @@ func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*B
 		return nil, err
 	}
 	b := &Bearer{
-		Claims: c, Space: space, Client: c.String("client_id"), Subject: c.String("sub"), Pool: c.String("pool_id"),
+		Claims: c, Client: c.String("client_id"), Subject: c.String("sub"), Pool: c.String("pool_id"),
 		User: c.String("idp_sub"), Session: c.String("sid"), Scopes: c.Strings("scp"), Expires: c.Time("exp"),
 		epoch: space.Epoch, workspace: space.Tenant + "/" + space.ID,
 	}
@@ -102,10 +101,11 @@ func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*B
 	return b, nil
 }
 
-// Caller is who calls the API: an access token, and the epochs of its client
-// and person as they are now.
+// Caller is who calls the API: an access token, and its workspace and the epochs
+// of its client and person as they are now.
 type Caller struct {
 	*Bearer
+	Space       *live.Space
 	ClientEpoch string
 	UserEpoch   string
 }
@@ -125,7 +125,7 @@ func (s *Service) APICaller(ctx context.Context, tenant, workspace, raw string) 
 	if err != nil {
 		return Caller{}, err
 	}
-	who := Caller{Bearer: b}
+	who := Caller{Bearer: b, Space: space}
 	c, err := s.Client(ctx, space, b.Client)
 	if fault.Is(err, fault.NotFound) || (err == nil && !c.Active()) {
 		return Caller{}, errBearer(fmt.Errorf("client %s is gone or inactive", b.Client))

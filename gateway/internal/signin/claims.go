@@ -39,7 +39,7 @@ func customClaims(space *live.Space, kind string, opaque bool, t grant.Terms) (t
 		if def.Type != kind || def.SourceType != "authnCtx" || (def.Opaque && !opaque) || !released(def.Scopes, t.Scopes) {
 			continue
 		}
-		if slices.Contains(protected(), def.Name) {
+		if head, _, _ := strings.Cut(def.Name, "."); slices.Contains(protected(), head) {
 			continue
 		}
 		if v, ok := known.Lookup(def.SourcePath); ok {
@@ -74,33 +74,33 @@ func place(claims map[string]any, name string, v any) {
 
 // UserInfo returns the claims about the person behind an access token (OpenID
 // Connect Core 1.0, section 5.3.2), from their session's context.
-func (s *Service) UserInfo(ctx context.Context, b *Bearer) (token.Claims, error) {
+func (s *Service) UserInfo(ctx context.Context, space *live.Space, b *Bearer) (token.Claims, error) {
 	if b.User == "" || !b.Has("openid") {
 		return nil, errScope("openid")
 	}
-	t, err := s.termsOf(ctx, b)
+	t, err := s.termsOf(ctx, space, b)
 	if err != nil {
 		return nil, err
 	}
-	claims, err := customClaims(b.Space, "id_token", true, t)
+	claims, err := customClaims(space, "id_token", true, t)
 	if err != nil {
 		return nil, err
 	}
 	claims["sub"] = b.Subject
-	claims["tid"], claims["aid"] = b.Space.Tenant, b.Space.ID
+	claims["tid"], claims["aid"] = space.Tenant, space.ID
 	optional(claims, "idp", b.Claims.String("idp"))
 	return claims, nil
 }
 
 // termsOf returns the context that a token came from: that of its session, or
 // of its grant when the session is over.
-func (s *Service) termsOf(ctx context.Context, b *Bearer) (grant.Terms, error) {
-	if on, err := s.Sessions.ByID(ctx, b.Space.Tenant, b.Session); err == nil {
+func (s *Service) termsOf(ctx context.Context, space *live.Space, b *Bearer) (grant.Terms, error) {
+	if on, err := s.Sessions.ByID(ctx, space.Tenant, b.Session); err == nil {
 		return grant.Terms{Scopes: b.Scopes, Context: on.Context}, nil
 	} else if !isUnauthenticated(err) {
 		return grant.Terms{}, err
 	}
-	t, err := s.Grants.Find(ctx, b.Space.Tenant, b.Claims.String("grant_id"))
+	t, err := s.Grants.Find(ctx, space.Tenant, b.Claims.String("grant_id"))
 	if err != nil {
 		return t, errBearer(err)
 	}

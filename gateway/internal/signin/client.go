@@ -24,7 +24,7 @@ func (s *Service) Client(ctx context.Context, space *live.Space, id string) (*cl
 	if err != nil {
 		return nil, err
 	}
-	if c.WorkspaceID != space.ID {
+	if c.WorkspaceID != space.ID || c.WorkspaceEpoch != space.Epoch {
 		return nil, fault.New(fault.NotFound, "There is no such client.", nil)
 	}
 	return c, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
+	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
 // ProxyClient is the built-in client of every workspace that stands for its
@@ -78,6 +79,9 @@ func (s *Service) SessionCookie(tenant, workspace string) string {
 // Knock sends a browser from an app host to the sign-in. target is the path and
 // query to come back to; the browser gets a sealed flow cookie on the app host.
 func (s *Service) Knock(space *live.Space, host, target string, b Browser) (Outcome, error) {
+	if _, ok := web.SafePath(target); !ok {
+		target = "/"
+	}
 	if s.bounces(b) >= maxBounces {
 		return Outcome{}, &LoopError{Cookie: s.names.Session(space.Tenant, space.ID), Host: host}
 	}
@@ -157,12 +161,12 @@ func (s *Service) Enter(ctx context.Context, space *live.Space, host string, q u
 	if err != nil {
 		return Outcome{}, err
 	}
+	if q.Get("iss") != s.Tokens.Issuer(space.Tenant, space.ID) {
+		return Outcome{}, errFlow(fmt.Errorf("callback from issuer %q", clip(q.Get("iss"), 200)))
+	}
 	gone := Cookie{Name: s.names.Flow(f.ID), Life: -1, Secure: s.names.Secure}
 	if code := q.Get("error"); code != "" {
 		return Outcome{Cookies: []Cookie{gone}}, fault.New(fault.Denied, "The sign-in was refused: "+clip(q.Get("error_description"), 200), fmt.Errorf("authorization error %q", clip(code, 64)))
-	}
-	if q.Get("iss") != s.Tokens.Issuer(space.Tenant, space.ID) {
-		return Outcome{}, errFlow(fmt.Errorf("callback from issuer %q", clip(q.Get("iss"), 200)))
 	}
 	id, nonce, err := s.redeemForHost(ctx, space, q.Get("code"), s.Origin(host)+CallbackPath, f.Verifier)
 	if err != nil {

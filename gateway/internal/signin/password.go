@@ -4,10 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
@@ -52,10 +52,11 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 		return Outcome{}, login.ErrGone
 	}
 	ctx = s.actor(ctx, space, l, p)
-	key := p.IdentityPoolID + "/" + strings.ToLower(strings.TrimSpace(identifier)) + "/" + limit.Network(b.IP)
+	key := p.IdentityPoolID + "/" + pool.Spelling(identifier) + "/" + limit.Network(b.IP)
 	if err := s.Attempts.Take(ctx, space.Tenant, attemptsKind, key); err != nil {
 		return Outcome{}, err
 	}
+	began := s.Now() // a revocation while the password is hashed counts
 	r, err := s.Users.CheckPassword(ctx, space.Tenant, p.IdentityPoolID, identifier, password)
 	if err != nil {
 		return Outcome{}, err
@@ -71,7 +72,7 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 		return Outcome{}, err
 	}
 	l.Pool, l.User, l.UserEpoch = p.IdentityPoolID, r.User.ID, r.User.Epoch
-	l.Identifier, l.AMR, l.AuthTime = identifier, []string{"pwd"}, s.Now()
+	l.Identifier, l.AMR, l.AuthTime = identifier, []string{"pwd"}, began
 	l.ChangeDue = r.State == pool.StateMustBeChanged
 	return s.proceed(ctx, space, l, b)
 }
@@ -79,15 +80,35 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 // NewPassword sets the password that must be changed before the login goes on.
 func (s *Service) NewPassword(ctx context.Context, space *live.Space, l login.Login, password string, b Browser) (Outcome, error) {
 	p, ok := space.IDP(l.IDP)
-	if !ok || login.Next(l) != login.NewPassword {
+	if !ok || login.Next(l) != login.NewPassword || l.Pool != p.IdentityPoolID {
 		return Outcome{}, login.ErrGone
+	}
+	if err := s.stillProven(ctx, space, l); err != nil {
+		return Outcome{}, err
 	}
 	ctx = s.actor(ctx, space, l, p)
 	if err := s.Users.SetPassword(ctx, space.Tenant, l.Pool, l.User, password, pool.SetOptions{Field: "password"}); err != nil {
 		return Outcome{}, err
 	}
-	l.ChangeDue = false
+	l.ChangeDue, l.AuthTime = false, s.Now() // setting it ended what came before
 	return s.proceed(ctx, space, l, b)
+}
+
+// stillProven refuses to go on with a login whose person has been signed out
+// everywhere, or got another password from somebody else, since the proof: who
+// knew the old password must not overwrite the new one.
+func (s *Service) stillProven(ctx context.Context, space *live.Space, l login.Login) error {
+	_, active, err := s.activeUser(ctx, space.Tenant, l.Pool, l.User, l.UserEpoch)
+	if err != nil {
+		return err
+	}
+	gone := s.Marks.Dead(grant.Ref{
+		Tenant: space.Tenant, Workspace: space.ID, Pool: l.Pool, User: l.User, IDP: l.IDP, Issued: l.AuthTime,
+	})
+	if !active || gone {
+		return login.ErrGone
+	}
+	return nil
 }
 
 // proceed goes on with a login that has just proven something.
@@ -111,7 +132,7 @@ func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login,
 // session that carries it.
 func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Login) (session.Session, error) {
 	p, ok := space.IDP(l.IDP)
-	if !ok {
+	if !ok || p.IdentityPoolID != l.Pool {
 		return session.Session{}, login.ErrGone
 	}
 	u, err := s.Users.Get(ctx, space.Tenant, l.Pool, l.User)

@@ -64,7 +64,7 @@ func (s *Service) logoutTarget(ctx context.Context, space *live.Space, clientID 
 		return "", fault.At(fault.Invalid, "post_logout_redirect_uri", "needs an id_token_hint or a client_id")
 	}
 	c, err := s.Client(ctx, space, clientID)
-	if fault.Is(err, fault.NotFound) {
+	if fault.Is(err, fault.NotFound) || (err == nil && !c.Active()) {
 		return "", bad
 	}
 	if err != nil {
@@ -102,11 +102,16 @@ func (s *Service) SignOut(ctx context.Context, space *live.Space, b Browser) (Ou
 // fault.NotFound.
 func (s *Service) EndSession(ctx context.Context, mine *session.Session, id string) error {
 	other, err := s.Sessions.ByID(ctx, mine.Tenant, id)
-	if isUnauthenticated(err) || (err == nil && (other.Pool != mine.Pool || other.User != mine.User || other.Parent != "")) {
+	if isUnauthenticated(err) || (err == nil && !samePerson(mine, other)) {
 		return fault.New(fault.NotFound, "There is no such session.", nil)
 	}
 	if err != nil {
 		return err
 	}
 	return s.Sessions.End(ctx, mine.Tenant, id)
+}
+
+// samePerson tells whether a session on the base host is of whoever mine is of.
+func samePerson(mine, other *session.Session) bool {
+	return mine.User != "" && other.Pool == mine.Pool && other.User == mine.User && other.Parent == ""
 }

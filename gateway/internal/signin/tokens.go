@@ -50,6 +50,9 @@ func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Clien
 	if err != nil {
 		return TokenSet{}, err
 	}
+	if s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)) { // while they were signed, so that they are younger
+		return TokenSet{}, refuse("invalid_grant", "What the code stands for has ended.", nil)
+	}
 	if slices.Contains(v.Terms.Scopes, ScopeOffline) && slices.Contains(c.GrantTypes, "refresh_token") {
 		set.RefreshToken, err = s.Grants.Start(ctx, space.Tenant, v.Grant, v.Terms, space.RefreshTTL(c))
 		if errors.Is(err, grant.ErrInvalid) {
@@ -77,15 +80,12 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID, code, 
 		return v, refuse("invalid_grant", "What the code was issued for has been revoked.", nil)
 	case v.Terms.Workspace != space.ID || v.Terms.WorkspaceEpoch != space.Epoch || v.Terms.Client != clientID:
 		return v, refuse("invalid_grant", "The code was issued to another client.", nil)
-	case v.RedirectURI != redirectURI:
+	case redirectURI != v.RedirectURI && (v.Named || redirectURI != ""):
 		return v, refuse("invalid_grant", "redirect_uri is not the one of the authorization request.", nil)
 	case v.Challenge == "" && verifier != "":
 		return v, refuse("invalid_grant", "code_verifier was sent, but the authorization request had no code_challenge.", nil)
 	case v.Challenge != "" && !matches(v.Challenge, verifier):
 		return v, refuse("invalid_grant", "code_verifier does not match the code_challenge.", nil)
-	}
-	if s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)) {
-		return v, refuse("invalid_grant", "What the code stands for has ended.", nil)
 	}
 	reused, err := s.Codes.Spend(ctx, space.Tenant, code, v)
 	if errors.Is(err, grant.ErrInvalid) {
@@ -126,7 +126,9 @@ func (s *Service) usable(ctx context.Context, space *live.Space, t grant.Terms) 
 // Refresh spends a refresh token. A scope may narrow what was granted (RFC
 // 6749, section 6).
 func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Client, refresh string, scopes []string) (TokenSet, error) {
-	next, renewal, err := s.Grants.Refresh(ctx, space.Tenant, c.ClientID, refresh)
+	next, renewal, err := s.Grants.Refresh(ctx, space.Tenant, c.ClientID, refresh, func(r grant.Renewal) error {
+		return s.renewable(ctx, space, c, r.Terms, scopes)
+	})
 	if errors.Is(err, grant.ErrReused) {
 		err = errors.Join(err, s.record(ctx, space, audit.SubjectAccessToken, audit.ActionDenied,
 			map[string]any{"reason": "refresh token used twice", "client_id": c.ClientID}))
@@ -138,22 +140,33 @@ func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Clie
 		return TokenSet{}, err
 	}
 	t := renewal.Terms
-	if t.Workspace != space.ID || t.WorkspaceEpoch != space.Epoch || t.ClientEpoch != c.Epoch {
-		return TokenSet{}, refuse("invalid_grant", "The refresh token belongs to another workspace or client.", nil)
-	}
-	if err := s.usable(ctx, space, t); err != nil {
-		return TokenSet{}, err
-	}
 	if len(scopes) > 0 {
-		if narrowed := merge(scopes, t.Scopes); len(narrowed) != len(scopes) {
-			return TokenSet{}, refuse("invalid_scope", "scope asks for more than was granted: "+strings.Join(t.Scopes, " "), nil)
-		}
-		t.Scopes = scopes
+		t.Scopes = distinct(scopes)
 	}
 	t.Nonce = "" // OpenID Connect Core 1.0, section 12.2
 	set, err := s.tokens(ctx, space, c, t, renewal.Grant)
+	if err != nil {
+		return TokenSet{}, err
+	}
 	set.RefreshToken = next
-	return set, err
+	return set, nil
+}
+
+// renewable refuses terms that no token may be made of any more, and scopes that
+// they do not hold. It is asked before the refresh token is spent.
+func (s *Service) renewable(ctx context.Context, space *live.Space, c *client.Client, t grant.Terms, scopes []string) error {
+	if t.Workspace != space.ID || t.WorkspaceEpoch != space.Epoch || t.ClientEpoch != c.Epoch {
+		return refuse("invalid_grant", "The refresh token belongs to another workspace or client.", nil)
+	}
+	if len(merge(scopes, t.Scopes)) != len(scopes) {
+		return refuse("invalid_scope", "scope asks for more than was granted: "+strings.Join(t.Scopes, " "), nil)
+	}
+	return s.usable(ctx, space, t)
+}
+
+// distinct returns each scope once.
+func distinct(scopes []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(scopes)))
 }
 
 // ClientCredentials gives a client tokens of its own (RFC 6749, section 4.4).
@@ -171,7 +184,7 @@ func (s *Service) ClientCredentials(ctx context.Context, space *live.Space, c *c
 	}
 	t := grant.Terms{
 		Workspace: space.ID, WorkspaceEpoch: space.Epoch, Client: c.ClientID, ClientEpoch: c.Epoch,
-		Subject: c.ClientID, Scopes: scopes, AuthTime: s.Now(),
+		Subject: c.ClientID, Scopes: distinct(scopes), AuthTime: s.Now(),
 	}
 	return s.tokens(ctx, space, c, t, "")
 }
@@ -272,7 +285,7 @@ func unless(err, otherwise error) error {
 	return err
 }
 
-// RedeemForHost spends a code that the proxy asked for and returns the session
+// redeemForHost spends a code that the proxy asked for and returns the session
 // behind it and the nonce of the request.
 func (s *Service) redeemForHost(ctx context.Context, space *live.Space, code, redirectURI, verifier string) (sessionID, nonce string, err error) {
 	v, err := s.spend(ctx, space, ProxyClient, code, redirectURI, verifier)
@@ -280,6 +293,13 @@ func (s *Service) redeemForHost(ctx context.Context, space *live.Space, code, re
 		return "", "", err
 	}
 	return v.Terms.Session, v.Terms.Nonce, nil
+}
+
+// SealedChallenge returns a PKCE challenge whose verifier nobody knows: a code
+// with it can be seen by anyone and redeemed by no one.
+func SealedChallenge() string {
+	_, challenge := newVerifier()
+	return challenge
 }
 
 // newVerifier returns a PKCE verifier and its S256 challenge.

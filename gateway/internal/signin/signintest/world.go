@@ -1,0 +1,229 @@
+package signintest
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/audit"
+	"github.com/gatepost/gatepost/gateway/internal/changes"
+	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
+	"github.com/gatepost/gatepost/gateway/internal/role"
+	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/session"
+	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
+	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
+	"github.com/gatepost/gatepost/gateway/internal/token"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
+)
+
+// AppHost is the host of the demo's app.
+const AppHost = "app.localhost:8080"
+
+// World is one process. Its clock moves by a microsecond whenever it is read, so
+// that no two things happen at once, and by Pass.
+type World struct {
+	T      testing.TB
+	Base   string
+	Demo   setup.Demo
+	Hashes atomic.Int64 // passwords hashed so far
+
+	Faulty   *storetest.Faulty
+	Store    *store.Store
+	Ring     *vault.Ring
+	Marks    *grant.Marks
+	Audit    *audit.Recorder
+	Attempts *limit.Attempts
+	Sessions *session.Keeper
+	Codes    *grant.Codes
+	Grants   *grant.Keeper
+	Tokens   *token.Tokens
+	Logins   *login.Keeper
+	Tenants  *tenant.Keeper
+	Roles    *role.Roles
+	Clients  *client.Keeper
+	Pools    *pool.Keeper
+	IDPs     *idp.Keeper
+	Routes   *route.Keeper
+	Live     *live.Cache
+	Signin   *signin.Service
+	Setup    *setup.Setup
+
+	clock *storetest.Clock
+}
+
+// New returns a world with the demo in it.
+func New(t testing.TB, base string) *World {
+	t.Helper()
+	w := &World{T: t, Base: base, clock: storetest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	w.Faulty = storetest.NewFaulty(storetest.Memory(t))
+	w.Store = store.New(w.Faulty, w.Now)
+	for _, open := range []func(context.Context) error{w.openTokens, w.openTenants, w.openPeople, w.openSignin, w.seed} {
+		w.OK(open(t.Context()))
+	}
+	return w
+}
+
+// Now is the time in this world.
+func (w *World) Now() time.Time {
+	w.clock.Advance(time.Microsecond)
+	return w.clock.Now()
+}
+
+// Pass lets time go by.
+func (w *World) Pass(d time.Duration) { w.clock.Advance(d) }
+
+// OK ends the test unless err is nil.
+func (w *World) OK(err error) {
+	w.T.Helper()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// Do counts a hash and makes it; World is the hashing gate.
+func (w *World) Do(_ context.Context, _ string, fn func()) error {
+	w.Hashes.Add(1)
+	fn()
+	return nil
+}
+
+func (w *World) changed(ctx context.Context, e changes.Entry) error { return w.Marks.Append(ctx, e) }
+
+// announce is a change log of one gateway.
+func (w *World) announce(_ context.Context, entries ...changes.Entry) (uint64, error) {
+	w.Marks.Apply(entries)
+	w.Sessions.Apply(entries)
+	w.Tokens.Apply(entries)
+	if w.Live != nil {
+		w.Live.Apply(entries)
+	}
+	return 0, nil
+}
+
+func (w *World) openTokens(ctx context.Context) (err error) {
+	if w.Ring, err = vault.New([]vault.Key{vault.GenerateKey()}); err != nil {
+		return err
+	}
+	if w.Marks, err = grant.OpenMarks(ctx, w.Store, grant.MarksConfig{Append: w.announce, Life: live.MaxLife, Now: w.Now}); err != nil {
+		return err
+	}
+	if w.Audit, err = audit.Open(ctx, w.Store, audit.Config{Now: w.Now}); err != nil {
+		return err
+	}
+	if w.Attempts, err = limit.OpenAttempts(ctx, w.Store, limit.AttemptsConfig{Now: w.Now}); err != nil {
+		return err
+	}
+	w.Sessions, err = session.Open(ctx, w.Store, session.Config{
+		Append: w.Marks.Append, Generation: w.Marks.Generation, Now: w.Now,
+		Dead: func(s *session.Session) bool { return w.Marks.Dead(signin.Ref(s)) },
+	})
+	if err != nil {
+		return err
+	}
+	if w.Codes, err = grant.OpenCodes(ctx, w.Store, w.Now); err != nil {
+		return err
+	}
+	if w.Grants, err = grant.Open(ctx, w.Store, grant.Config{Ring: w.Ring, Marks: w.Marks, Now: w.Now}); err != nil {
+		return err
+	}
+	if w.Tokens, err = token.Open(ctx, w.Store, token.Config{Base: w.Base, Ring: w.Ring, Now: w.Now}); err != nil {
+		return err
+	}
+	w.Logins, err = login.Open(ctx, w.Store, login.Config{Ring: w.Ring, Now: w.Now})
+	return err
+}
+
+func (w *World) openTenants(ctx context.Context) (err error) {
+	w.Tenants, err = tenant.Open(ctx, w.Store, tenant.Config{
+		Ring: w.Ring, Changed: w.changed, Record: w.Audit.Record,
+		Purge: func(ctx context.Context, k tenant.Key) error { return w.Setup.Purge(ctx, k) },
+	})
+	if err != nil {
+		return err
+	}
+	if w.Roles, err = role.Open(ctx, w.Store, role.Config{Now: w.Now, Changed: w.changed, Record: w.Audit.Record}); err != nil {
+		return err
+	}
+	w.Clients, err = client.Open(ctx, w.Store, client.Config{
+		Ring: w.Ring, Now: w.Now, Workspace: w.Tenants.Workspaces.Get, Changed: w.changed, Record: w.Audit.Record,
+	})
+	if err != nil {
+		return err
+	}
+	w.Routes, err = route.Open(ctx, w.Store, route.Config{Scheme: "http", Now: w.Now, Changed: w.changed, Epoch: w.epoch})
+	return err
+}
+
+func (w *World) epoch(ctx context.Context, t, id string) (string, error) {
+	v, err := w.Tenants.Workspaces.Get(ctx, tenant.Key{Tenant: t, Workspace: id})
+	return v.Epoch, err
+}
+
+func (w *World) openPeople(ctx context.Context) (err error) {
+	w.Pools, err = pool.Open(ctx, w.Store, pool.Config{
+		Ring: w.Ring, Audit: w.Audit, Now: w.Now, Changed: w.changed,
+		Passwords: credential.NewVerifier(credential.Config{
+			Gate: w, Now: w.Now, Wait: func(context.Context, time.Duration) error { return nil },
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	w.IDPs, err = idp.Open(ctx, w.Store, idp.Config{
+		Workspace: w.epoch, Changed: w.changed, Record: w.Audit.Record, Now: w.Now,
+		Pool: func(ctx context.Context, tenantID, id string) (idp.Pool, error) {
+			p, err := w.Pools.Pools.Get(ctx, tenantID, id)
+			return idp.Pool{Name: p.Name, Epoch: p.Epoch}, err
+		},
+	})
+	return err
+}
+
+func (w *World) openSignin(ctx context.Context) (err error) {
+	w.Live, err = live.New(live.Config{
+		Workspace: w.Tenants.Workspaces.Get, IDPs: w.IDPs.List, Scopes: w.Clients.Scopes.All, Claims: w.Clients.Claims.All,
+		Client: w.Clients.Clients.Get, Now: w.Now,
+	})
+	if err != nil {
+		return err
+	}
+	w.Signin, err = signin.New(signin.Config{
+		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
+		Grants: w.Grants, Tokens: w.Tokens, Users: w.Pools.Users, Attempts: w.Attempts, Audit: w.Audit, Now: w.Now,
+		HostSpace: func(host string) (string, string, bool) {
+			on := w.Routes.Table().On(host)
+			if len(on) == 0 {
+				return "", "", false
+			}
+			return on[0].Tenant, on[0].Workspace, true
+		},
+	})
+	if err != nil {
+		return err
+	}
+	w.Setup, err = setup.Open(ctx, setup.Config{
+		Store: w.Store, Base: w.Base, Tenants: w.Tenants, Roles: w.Roles, Clients: w.Clients, Schemas: w.Pools.Schemas,
+		Pools: w.Pools.Pools, Users: w.Pools.Users, IDPs: w.IDPs, Routes: w.Routes, Keys: w.Tokens.Clear, Now: w.Now,
+	})
+	return err
+}
+
+func (w *World) seed(ctx context.Context) (err error) {
+	w.Demo, err = w.Setup.Demo(ctx, setup.DemoConfig{AppHost: AppHost, AppUpstream: "http://127.0.0.1:40000"})
+	if err != nil {
+		return err
+	}
+	return w.Routes.Load(ctx)
+}
