@@ -18,7 +18,7 @@ BENCH        = .
 COUNT        = 6
 BENCH_OLD    = bin/bench.old.txt
 # The program that compares the proxy with nginx and Caddy.
-BENCH_PROXY  =
+BENCH_PROXY  = ./gateway/internal/proxy/bench
 
 # The race detector needs a C compiler.
 CC_FOUND := $(shell command -v "$$(go env CC)" 2>/dev/null)
@@ -77,7 +77,8 @@ bench: ## Go benchmarks, compared with BENCH_OLD if it is there, and the proxy b
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) ./... | tee bin/bench.txt
 	@if [ -f $(BENCH_OLD) ]; then go run $(BENCHSTAT) $(BENCH_OLD) bin/bench.txt; \
 	else go run $(BENCHSTAT) bin/bench.txt; echo "To compare later: cp bin/bench.txt $(BENCH_OLD)"; fi
-	$(if $(BENCH_PROXY),go run $(BENCH_PROXY))
+	$(MAKE) build
+	go run $(BENCH_PROXY) -gatepost bin/gatepost
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -9,10 +9,11 @@
 //	   ^         ^            ^          ^
 //	   +---------+-- wrk -----+----------+   in turns, a few rounds
 //
-// It needs nginx and wrk; Caddy is built once from the Go module proxy. Without
-// -url it measures the proxy package over a stub of the sign-in side, in a
-// process of its own; with -url any running gateway, whose route must lead to
-// -upstream.
+// It needs nginx and wrk; Caddy is built once from the Go module proxy. With
+// -gatepost it starts the demo of that program, adds a route and signs in, and
+// measures the whole product. Beside that it measures the proxy package alone
+// over a stub of the sign-in side, or with -url any running gateway, whose route
+// must lead to -upstream.
 package main
 
 import (
@@ -32,6 +33,7 @@ import (
 // options are the flags.
 type options struct {
 	role     string
+	program  string
 	url      string
 	host     string
 	cookie   string
@@ -48,6 +50,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.role, "role", "", "internal: what this process is")
+	flag.StringVar(&o.program, "gatepost", "", "a built gatepost: its demo is measured as a whole")
 	flag.StringVar(&o.url, "url", "", "measure the gateway at this address instead of the proxy package alone")
 	flag.StringVar(&o.host, "host", "", "Host to send with -url")
 	flag.StringVar(&o.cookie, "cookie", "", "Cookie to send with -url, as name=value")
@@ -123,9 +126,9 @@ func (b *bench) start(ctx context.Context) error {
 		name  string
 		start func(context.Context, string) (*server, error)
 	}{
-		{"nginx proxy_pass", b.startNginx}, {"nginx auth_request", b.startAuthRequest}, {"Caddy reverse_proxy", b.startCaddy}, {"Gatepost", b.startGatepost},
+		{"nginx proxy_pass", b.startNginx}, {"nginx auth_request", b.startAuthRequest}, {"Caddy reverse_proxy", b.startCaddy}, {"Gatepost", b.startWhole}, {"Gatepost proxy alone", b.startGatepost},
 	} {
-		if !b.wanted(s.name) {
+		if !b.wanted(s.name) || (s.name == "Gatepost" && b.program == "") {
 			continue
 		}
 		started, err := s.start(ctx, up)
