@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -49,13 +50,15 @@ func (x *call) needScope(scope string) error {
 
 // needPermission asks the roles, as they are now, on the object of the path.
 // What the path names but is not there is told to those who may see the tenant,
-// and a bad body to those who hold a role at all; to others both read as
+// and a bad body to those who hold a role there; to others both read as
 // forbidden.
 func (x *call) needPermission() error {
 	want := role.Permission(x.op.allow)
+	involved := func(role.Resource) (bool, error) { return x.someRole() }
 	on, err := x.resource()
 	if err == nil && x.op.permission != nil {
 		want, err = x.op.permission(x)
+		involved = x.somePermission
 	}
 	x.on = on
 	var allowed bool
@@ -68,12 +71,15 @@ func (x *call) needPermission() error {
 	case fault.Is(err, fault.NotFound):
 		allowed, asking = x.can(role.GetTenant, role.Resource{Tenant: on.Tenant})
 	case badInput(err):
-		allowed, asking = x.someRole()
+		allowed, asking = involved(on)
 	default:
 		return err
 	}
 	if asking != nil {
 		return asking
+	}
+	if !allowed && want == "" {
+		return fault.New(fault.Denied, "You may not do this here.", err)
 	}
 	if !allowed {
 		return fault.New(fault.Denied, fmt.Sprintf("This operation needs the permission %s.", want), err)
@@ -99,6 +105,12 @@ func (x *call) someRole() (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// somePermission tells whether the caller may do anything on a resource.
+func (x *call) somePermission(on role.Resource) (bool, error) {
+	allowed, err := x.Roles.Check(x.ctx, x.subjects(), on)
+	return slices.Contains(slices.Collect(maps.Values(allowed)), true), err
 }
 
 // subjects are the roles' view of the caller. A client through which a person
