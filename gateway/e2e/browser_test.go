@@ -62,16 +62,19 @@ func run(t *testing.T, ctx context.Context, actions ...chromedp.Action) {
 // onPage waits until the page holds text, however often it is replaced.
 func onPage(text string) chromedp.Action {
 	return chromedp.ActionFunc(func(ctx context.Context) error {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
 		for {
-			var found bool
+			var found bool // an error means that the target is navigating
 			err := chromedp.Evaluate(`document.body !== null && document.body.innerText.includes("`+text+`")`, &found).Do(ctx)
 			if err == nil && found {
 				return nil
 			}
-			if ctx.Err() != nil {
+			select {
+			case <-ctx.Done():
 				return fmt.Errorf("no page says %q: %w", text, ctx.Err())
+			case <-tick.C:
 			}
-			time.Sleep(20 * time.Millisecond) // the target may be navigating
 		}
 	})
 }

@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// binary is the built program; TestMain makes it once.
+// binary is the built program; TestMain makes it once, as `make build` and the
+// Dockerfile do, where others may run it too.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -30,10 +31,10 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binary = filepath.Join(dir, "gatepost")
-	build := exec.Command("go", "build", "-o", binary, "github.com/gatepost/gatepost/gateway/cmd/gatepost")
-	build.Stderr = os.Stderr
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-o", binary, "github.com/gatepost/gatepost/gateway/cmd/gatepost")
+	build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
 	code := 1
-	if err := build.Run(); err == nil {
+	if err := errors.Join(build.Run(), os.Chmod(dir, 0o755)); err == nil {
 		code = m.Run()
 	}
 	_ = os.RemoveAll(dir)
@@ -111,8 +112,13 @@ func startDemo(t *testing.T, env ...string) *demo {
 
 func startDemoIn(t *testing.T, dir string, env ...string) *demo {
 	t.Helper()
+	return startDemoAt(t, dir, "127.0.0.1:0", env...)
+}
+
+func startDemoAt(t *testing.T, dir, listen string, env ...string) *demo {
+	t.Helper()
 	d := &demo{dir: dir, out: &output{}}
-	d.cmd = exec.Command(binary, "demo", "--data", dir, "--listen", "127.0.0.1:0")
+	d.cmd = exec.Command(binary, "demo", "--data", dir, "--listen", listen)
 	d.cmd.Env = append(os.Environ(), env...)
 	d.cmd.Stdout, d.cmd.Stderr = d.out, d.out
 	_ = os.Remove(filepath.Join(dir, "demo.json"))
@@ -162,16 +168,19 @@ func (d *demo) stop(t *testing.T) {
 // eventually polls until check passes; it fails the test after 20 s.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
 	for {
 		err := check()
 		if err == nil {
 			return
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-deadline:
 			t.Fatalf("waited for %s: %v", what, err)
+		case <-tick.C:
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
 }
 
