@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	walkBatch = 200  // users read at once on a walk
-	keyedMost = 1000 // claims that a search by key collects before it walks instead
+	walkBatch = 200 // users read at once on a walk
+	keyedMost = 500 // claims that a search by key collects before it walks instead
 )
 
 // List returns a page of a pool's users in the order of their ids. Cursors of

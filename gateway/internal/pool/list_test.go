@@ -151,7 +151,7 @@ func TestSearchByManyNames(t *testing.T) {
 	t.Parallel()
 	w := open(t)
 	w.pool("p", nil)
-	const n = 1500
+	const n = 700
 	for i := range n {
 		kind := "rare"
 		if i%10 != 0 {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
@@ -66,7 +67,7 @@ func (r *records[T]) insert(ctx context.Context, o owner, v T) (store.Row[T], er
 			return row, store.ErrExists
 		}
 	}
-	return store.Row[T]{}, store.ErrExists
+	return store.Row[T]{}, fault.New(fault.Unavailable, "Others are writing the same at this moment; try again.", errMoved)
 }
 
 func (r *records[T]) put(ctx context.Context, o owner, under store.Row[T], v T, leases []store.Row[claim]) (store.Row[T], error) {

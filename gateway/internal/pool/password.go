@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
@@ -85,10 +87,7 @@ func (k *Users) checkPassword(ctx context.Context, p *Pool, unknown, password st
 	if err != nil && !nobody {
 		return Result{}, err
 	}
-	attempt := p.ID + "/" + unknown
-	if !nobody {
-		attempt = p.ID + "/" + u.ID
-	}
+	attempt := attemptBy(ctx, p.ID, orElse(u.ID, unknown))
 	if err := k.take(ctx, p.TenantID, VerifyPassword, attempt); err != nil {
 		return Result{}, err
 	}
@@ -261,7 +260,8 @@ func (k *Users) ChangePassword(ctx context.Context, tenant, pool, user, old, pas
 	if c == nil {
 		return fault.New(fault.Unprocessable, "The user has no password.", nil)
 	}
-	if err := k.take(ctx, tenant, ChangePassword, pool+"/"+user); err != nil {
+	attempt := attemptBy(ctx, pool, user)
+	if err := k.take(ctx, tenant, ChangePassword, attempt); err != nil {
 		return err
 	}
 	right, err := k.config.Passwords.Check(ctx, tenant, p.PasswordSettings.HashingMethod, c.Hash, old)
@@ -271,7 +271,7 @@ func (k *Users) ChangePassword(ctx context.Context, tenant, pool, user, old, pas
 	if !right {
 		return fault.At(fault.Unauthenticated, "old_password", "The old password is not right.")
 	}
-	if err := k.clear(ctx, tenant, ChangePassword, pool+"/"+user); err != nil {
+	if err := k.clear(ctx, tenant, ChangePassword, attempt); err != nil {
 		return err
 	}
 	if u.Status != StatusActive {
@@ -332,6 +332,13 @@ func (k *Users) history(ctx context.Context, p *Pool, u *User, field, password s
 		return &fault.Error{Kind: fault.Unprocessable, Field: field, Code: "password_policy", Public: "The password has been used before."}
 	}
 	return err
+}
+
+// attemptBy is what tries at a user's password are counted for: the user, and the
+// network they come from, so that nobody can lock out somebody elsewhere.
+func attemptBy(ctx context.Context, pool, who string) string {
+	ip, _ := netip.ParseAddr(audit.From(ctx).IP) // invalid: one network of its own
+	return pool + "/" + who + "/" + limit.Network(ip)
 }
 
 func (k *Users) take(ctx context.Context, tenant, kind, key string) error {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
@@ -82,7 +83,7 @@ func gated(t *testing.T) (*world, *gate, *tries, *[]time.Duration) {
 func TestCheckPassword(t *testing.T) {
 	t.Parallel()
 	w, g, a, held := gated(t)
-	ctx := t.Context()
+	ctx := audit.With(t.Context(), audit.Meta{IP: "192.0.2.7"})
 	w.pool("p", func(in *pool.Input) {
 		in.Pool.IdentifierCaseInsensitive = true
 		in.PasswordSettings.ExpiresAfter = store.Duration(time.Hour)
@@ -149,8 +150,11 @@ func TestCheckPassword(t *testing.T) {
 	_ = must[pool.Result](t)(w.Users.CheckPasswordOf(ctx, tenantID, "p", "fresh", "right"))
 	_ = must[pool.Result](t)(w.Users.CheckPassword(ctx, tenantID, "p", "Nobody@example.com", "x"))
 	_ = must[pool.Result](t)(w.Users.CheckPasswordOf(ctx, tenantID, "p", "nobody", "x"))
-	const kind = " t identity_verify_password p/"
-	if diff := cmp.Diff([]string{"take" + kind + "fresh", "take" + kind + "fresh", "clear" + kind + "fresh", "take" + kind + "?nobody@example.com", "take" + kind + "nobody"}, a.told()); diff != "" {
+	const kind, from = " t identity_verify_password p/", "/192.0.2.7"
+	if diff := cmp.Diff([]string{
+		"take" + kind + "fresh" + from, "take" + kind + "fresh" + from, "clear" + kind + "fresh" + from,
+		"take" + kind + "?nobody@example.com" + from, "take" + kind + "nobody" + from,
+	}, a.told()); diff != "" {
 		t.Error(diff)
 	}
 	// Attempts are counted before the work; a full gate is no answer.
@@ -254,7 +258,7 @@ func TestChangePassword(t *testing.T) {
 	if diff := cmp.Diff([]string{"revoke.user p/anna", "revoke.user p/anna", "user p/anna", "password_updated"}, w.told()); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"take t identity_change_password p/anna", "clear t identity_change_password p/anna"}, a.told()); diff != "" {
+	if diff := cmp.Diff([]string{"take t identity_change_password p/anna/invalid IP", "clear t identity_change_password p/anna/invalid IP"}, a.told()); diff != "" {
 		t.Error(diff)
 	}
 	c := must[pool.User](t)(w.Users.Get(ctx, tenantID, "p", "anna"))

@@ -183,7 +183,6 @@ func TestPoolUpdate(t *testing.T) {
 	in.ID, in.Rev = "none", 0
 	_, err = w.Pools.Update(ctx, tenantID, in)
 	wants(t, "no such pool", err, fault.NotFound, "")
-
 }
 
 // TestPoolCaseIsFixed: how identifiers compare can change only without users.
@@ -314,7 +313,7 @@ func TestPoolDeletionInParts(t *testing.T) {
 	w := open(t, func(_ *world, _ *pool.Config, d *store.Driver) { driver = *d })
 	ctx := t.Context()
 	p := w.pool("p", nil)
-	for i := range 1100 { // each is a user and a claim
+	for i := range 600 { // each is a user and a claim
 		w.user("p", email(fmt.Sprintf("u%d@example.com", i)))
 	}
 	left := func() int {
@@ -329,7 +328,7 @@ func TestPoolDeletionInParts(t *testing.T) {
 		}
 		return n
 	}
-	if left() != 2200 {
+	if left() != 1200 {
 		t.Fatalf("%d rows before", left())
 	}
 	if err := w.Pools.Delete(ctx, tenantID, "p", 0); err != nil {

@@ -18,7 +18,7 @@ type purge struct {
 }
 
 const (
-	purgeNow   = 2000            // rows that a deletion removes itself
+	purgeNow   = 1000            // rows that a deletion removes itself
 	purgeLater = 2 * time.Minute // when the job takes over what is left
 )
 

@@ -316,3 +316,48 @@ func TestUserRace(t *testing.T) {
 		t.Errorf("%d won, %d have it", won, listed)
 	}
 }
+
+// TestSlowWriter lets the lease of a name run out before the user is written:
+// the user is not written, and the name is free.
+func TestSlowWriter(t *testing.T) {
+	t.Parallel()
+	step := time.Duration(0)
+	w := open(t, func(w *world, c *pool.Config, _ *store.Driver) {
+		c.Now = func() time.Time { w.advance(step); return w.Now() }
+	})
+	w.pool("p", nil)
+	step = 61 * time.Second
+	_, err := w.create("p", email("anna@example.com"))
+	wants(t, "late", err, fault.Unavailable, "")
+	step = 0
+	if list := must[[]pool.User](t)(w.Users.List(t.Context(), tenantID, "p", pool.Query{}, store.Page{})); len(list) != 0 {
+		t.Errorf("written after all: %v", list)
+	}
+	w.user("p", email("anna@example.com"))
+}
+
+// TestClaimRecord looks at the claims behind a user's names.
+func TestClaimRecord(t *testing.T) {
+	t.Parallel()
+	var driver store.Driver
+	w := open(t, func(_ *world, _ *pool.Config, d *store.Driver) { driver = *d })
+	p := w.pool("p", nil)
+	w.user("p", `"id":"anna",`+email("anna@example.com")+`,"verifiable_addresses":[
+		{"type":"email","address":"anna@example.com","verified":true},{"type":"email","address":"b@example.com","verified":false}]`)
+	recs, err := driver.Scan(t.Context(), "claims", store.Scan{Tenant: tenantID, Prefix: p.Epoch, Limit: 10, Now: w.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []map[string]any
+	for _, r := range recs {
+		var m map[string]any
+		if err := r.Decode(&m); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, m)
+	}
+	want := []map[string]any{{"space": p.Epoch, "key": "anna@example.com", "owner": "anna", "state": "held"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
