@@ -1,14 +1,13 @@
 package api
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp"
 )
 
 // The published table against ours: ids, methods, paths, statuses, tags.
@@ -36,13 +35,13 @@ func TestIdentityOperationsArePublished(t *testing.T) {
 		if o.once != (o.method == "POST") {
 			t.Errorf("%s: takes an idempotency key: %v", o.id, o.once)
 		}
-		if o.run == nil || cmp.Or(o.allow, "") == "" || (o.family == system) != (o.allow == scopeIdentity) {
+		if o.run == nil || o.allow == "" || (o.family == system) != (o.allow == scopeIdentity) {
 			t.Errorf("%s: needs %q", o.id, o.allow)
 		}
 	}
 	slices.Sort(want)
 	slices.Sort(got)
-	if d := gocmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 }
