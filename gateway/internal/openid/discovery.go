@@ -3,17 +3,17 @@ package openid
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/live"
-	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
 // metadata is the discovery document (OpenID Connect Discovery 1.0, section 3;
 // RFC 8414, section 2). It says what works and nothing else.
 func (h *Handler) metadata(c *fiber.Ctx) error {
-	ctx, cancel := web.Context(c, requestLimit)
+	ctx, cancel := audited(c)
 	defer cancel()
 	space, err := h.space(ctx, c)
 	if err != nil {
@@ -57,7 +57,8 @@ func claimNames(space *live.Space) []string {
 	names := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "idp", "tid", "aid"}
 	for _, c := range space.Claims {
 		if c.Type == "id_token" {
-			names = append(names, c.Name)
+			head, _, _ := strings.Cut(c.Name, ".") // a dotted name nests
+			names = append(names, head)
 		}
 	}
 	slices.Sort(names)

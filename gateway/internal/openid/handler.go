@@ -33,7 +33,8 @@ const requestLimit = 15 * time.Second
 
 // Mount adds the endpoints. Errors before a redirect URI was checked are pages.
 func (h *Handler) Mount(r fiber.Router) {
-	page, oauth := web.With(h.Errors.Page), web.With(h.Errors.OAuth)
+	page := web.With(h.Errors.Page)
+	oauth := web.With(func(c *fiber.Ctx, err error) error { return h.Errors.OAuth(c, asOAuth(err)) })
 	r.Get("/.well-known/oauth-authorization-server/:tid/:wid", oauth, h.metadata)
 	r.Get("/:tid/:wid/.well-known/openid-configuration", oauth, h.metadata)
 	r.Get("/:tid/:wid/.well-known/jwks.json", oauth, h.jwks("sig"))
@@ -59,11 +60,14 @@ func (h *Handler) space(ctx context.Context, c *fiber.Ctx) (*live.Space, error) 
 }
 
 func (h *Handler) authorize(c *fiber.Ctx) error {
-	ctx, cancel := web.Context(c, requestLimit)
+	ctx, cancel := audited(c)
 	defer cancel()
 	space, err := h.space(ctx, c)
 	if err != nil {
 		return err
+	}
+	if web.CrossSitePost(c) { // without the browser's Lax cookies; as a GET it has them
+		return web.Again(c)
 	}
 	f, err := authorizeForm(c)
 	if err != nil {
@@ -110,13 +114,13 @@ func authorizeForm(c *fiber.Ctx) (form, error) {
 func bodyForm(c *fiber.Ctx) (form, error) {
 	v, err := web.Form(c)
 	if err != nil {
-		return nil, asOAuth(err)
+		return nil, err
 	}
 	return once(v)
 }
 
 func (h *Handler) token(c *fiber.Ctx) error {
-	ctx, cancel := web.Context(c, requestLimit)
+	ctx, cancel := audited(c)
 	defer cancel()
 	c.Set("Cache-Control", "no-store")
 	c.Set("Pragma", "no-cache")
@@ -130,15 +134,15 @@ func (h *Handler) token(c *fiber.Ctx) error {
 	}
 	cred, err := readCredentials(web.Header(c, "Authorization"), f)
 	if err != nil {
-		return asOAuth(err)
+		return err
 	}
 	who, err := h.Signin.AuthenticateClient(ctx, space, cred.id, cred.secret, cred.method)
 	if err != nil {
-		return asOAuth(err)
+		return err
 	}
 	set, err := h.grant(ctx, space, who, f)
 	if err != nil {
-		return asOAuth(err)
+		return err
 	}
 	return c.JSON(set)
 }
@@ -172,27 +176,34 @@ func (h *Handler) grant(ctx context.Context, space *live.Space, who *client.Clie
 }
 
 func (h *Handler) userinfo(c *fiber.Ctx) error {
-	ctx, cancel := web.Context(c, requestLimit)
+	ctx, cancel := audited(c)
 	defer cancel()
 	c.Set("Cache-Control", "no-store")
 	space, err := h.space(ctx, c)
 	if err != nil {
 		return err
 	}
-	b, err := h.Signin.Bearer(ctx, space, "", signin.BearerToken(web.Header(c, "Authorization")))
+	raw := signin.BearerToken(web.Header(c, "Authorization"))
+	if raw == "" {
+		return &web.OAuthError{
+			Code: "invalid_token", Description: "Send the access token in the Authorization header.",
+			Hint: "Authorization: Bearer TOKEN", Challenge: `Bearer realm="gatepost"`, // RFC 6750, section 3.1: no error code
+		}
+	}
+	b, err := h.Signin.Bearer(ctx, space, "", raw)
 	if err != nil {
-		return asOAuth(err)
+		return err
 	}
 	claims, err := h.Signin.UserInfo(ctx, space, b)
 	if err != nil {
-		return asOAuth(err)
+		return err
 	}
 	return c.JSON(claims)
 }
 
 func (h *Handler) jwks(use string) fiber.Handler {
 	return func(c *fiber.Ctx) error {
-		ctx, cancel := web.Context(c, requestLimit)
+		ctx, cancel := audited(c)
 		defer cancel()
 		space, err := h.space(ctx, c)
 		if err != nil {
@@ -212,31 +223,4 @@ func (h *Handler) jwks(use string) fiber.Handler {
 func public(c *fiber.Ctx) {
 	c.Set("Cache-Control", "public, max-age=300")
 	c.Set("Access-Control-Allow-Origin", "*")
-}
-
-// asOAuth gives an error that carries an OAuth code the shape of that family.
-func asOAuth(err error) error {
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Code == "" {
-		return err
-	}
-	say := f.Public
-	if f.Field != "" {
-		say = f.Field + ": " + say
-	}
-	return &web.OAuthError{Code: f.Code, Description: ascii(say), Cause: err}
-}
-
-// ascii keeps the characters that an error_description may hold (RFC 6749,
-// section 4.1.2.1).
-func ascii(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '"':
-			return '\''
-		case r == '\\' || r < ' ' || r > '~':
-			return -1
-		}
-		return r
-	}, s)
 }

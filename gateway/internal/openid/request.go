@@ -41,7 +41,7 @@ func parse(f form, space *live.Space, c *client.Client, redirectURI string) (log
 	r := login.Request{
 		Client: c.ClientID, RedirectURI: redirectURI, State: f.get("state"), Nonce: f.get("nonce"), MaxAge: -1,
 		Scopes: strings.Fields(f.get("scope")), Prompt: strings.Fields(f.get("prompt")),
-		LoginHint: f.get("login_hint"), IDPHint: f.get("idp_hint"),
+		LoginHint: f.get("login_hint"), IDPHint: f.get("idp_hint"), RedirectSent: f.get("redirect_uri") != "",
 	}
 	for _, check := range []func(form, *login.Request, *live.Space, *client.Client) error{
 		checkMode, checkType, checkPKCE, checkScopes, checkPrompt, checkMaxAge,

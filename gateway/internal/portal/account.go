@@ -165,5 +165,9 @@ func (p *Portal) endAll(c *fiber.Ctx) error {
 	if err := p.Signin.EndUser(ctx, space.Tenant, current.Pool, current.User); err != nil {
 		return err
 	}
-	return web.SeeOther(c, "/"+space.Tenant+"/"+space.ID+"/signed-out")
+	out, err := p.Signin.SignOut(ctx, space, Browser(c)) // for the cookie; the session is over
+	if err != nil {
+		return err
+	}
+	return p.Go(c, out)
 }

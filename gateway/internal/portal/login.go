@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -30,7 +32,21 @@ func (p *Portal) running(ctx context.Context, c *fiber.Ctx) (login.Login, *live.
 	if err != nil {
 		return login.Login{}, nil, err
 	}
-	return p.Signin.Login(ctx, tenant, q.Get("login_id"), q.Get("login_state"), Browser(c))
+	l, space, err := p.Signin.Login(ctx, tenant, q.Get("login_id"), q.Get("login_state"), Browser(c))
+	if err == nil && !at(c, space, l) {
+		err = login.ErrGone
+	}
+	return l, space, err
+}
+
+// at tells whether a page's address is one of the login's: its workspace's
+// chooser, or the pool of the IDP that was chosen.
+func at(c *fiber.Ctx, space *live.Space, l login.Login) bool {
+	if id := c.Params("ipID"); id != "" {
+		p, ok := space.IDP(l.IDP)
+		return ok && p.IdentityPoolID == id
+	}
+	return c.Params("wid") == space.ID
 }
 
 // self is the address of this page with its login.
@@ -96,7 +112,6 @@ func (p *Portal) showLogin(ctx context.Context, c *fiber.Ctx, space *live.Space,
 	case login.Authenticate:
 		return p.show(c, space, status, page.SignIn{
 			CSRF: l.State, Action: self(c), App: p.appName(ctx, space, l), Identifier: identifier, Errors: errs,
-			Hidden: []page.Field{{Name: "authn_mode", Value: "password_view"}},
 		}, l.Request.RedirectURI)
 	case login.NewPassword:
 		owner, err := p.Pools.Get(ctx, space.Tenant, l.Pool)
@@ -105,7 +120,6 @@ func (p *Portal) showLogin(ctx context.Context, c *fiber.Ctx, space *live.Space,
 		}
 		return p.show(c, space, status, page.NewPassword{
 			CSRF: l.State, Action: self(c), Identifier: l.Identifier, Rules: rules(owner.PasswordPolicy), Errors: errs,
-			Hidden: []page.Field{{Name: "authn_mode", Value: "set_new_password_after_authn_view"}},
 		}, l.Request.RedirectURI)
 	default:
 		return login.ErrGone
@@ -157,6 +171,9 @@ func (p *Portal) login(c *fiber.Ctx) error {
 		out, err = p.Signin.Password(ctx, space, l, identifier, f.Get("password"), Browser(c))
 	}
 	if status, errs, ok := formErrors(err); ok {
+		if wait := fault.Read(err).RetryAfter; wait > 0 {
+			c.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+		}
 		return p.showLogin(ctx, c, space, l, status, identifier, errs)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/gofiber/fiber/v2"
@@ -56,12 +57,11 @@ func (p *Portal) setUp(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	file, err := json.MarshalIndent(p.Setup.File(&done), "", "  ")
+	if err != nil {
+		return err
+	}
 	return p.show(c, nil, http.StatusOK, page.SetUpDone{
-		Facts: []page.Field{
-			{Name: "Tenant", Value: done.Tenant.ID}, {Name: "Root client ID", Value: done.Root.ClientID},
-			{Name: "Root client secret", Value: done.Root.ClientSecret}, {Name: "Root token URL", Value: done.RootTokenURL},
-		},
-		Identifier: f.Get("identifier"), ClientID: done.Client.ClientID, ClientSecret: done.Client.ClientSecret,
-		TokenURL: done.TokenURL, NextURL: "/system/admin/app",
+		Identifier: f.Get("identifier"), ClientFile: string(file), NextURL: "/system/admin/app",
 	})
 }

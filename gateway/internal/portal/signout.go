@@ -31,6 +31,9 @@ func (p *Portal) logoutRequest(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if web.CrossSitePost(c) { // without the browser's Lax cookies; as a GET it has them
+		return web.Again(c)
+	}
 	q, err := parameters(c)
 	if err != nil {
 		return err

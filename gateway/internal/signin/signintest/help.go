@@ -220,3 +220,15 @@ func Query(w *World, out signin.Outcome) url.Values {
 	w.OK(err)
 	return u.Query()
 }
+
+// NewClient adds a client that authenticates in a way to the demo's workspace
+// and returns it with its secret.
+func (w *World) NewClient(method string, grants ...string) client.Client {
+	w.T.Helper()
+	c, err := w.Clients.Clients.Create(w.T.Context(), client.Client{
+		TenantID: w.Demo.Tenant, WorkspaceID: w.Demo.Workspace, ClientName: "Another", TokenEndpointAuthMethod: method,
+		GrantTypes: grants, ResponseTypes: []string{}, Scopes: []string{"openid"},
+	})
+	w.OK(err)
+	return c
+}
