@@ -72,23 +72,11 @@ type SetupAnswers struct {
 	Password   string `json:"password,omitempty"`
 }
 
-// SetupResult is what the first set-up made. The secret is shown once.
-type SetupResult struct {
-	TenantID     string     `json:"tenant_id"`
-	ClientID     string     `json:"client_id"`
-	ClientSecret string     `json:"client_secret"`
-	TokenURL     string     `json:"token_url"`
-	Scopes       []string   `json:"scopes"`
-	BaseURL      string     `json:"base_url"`
-	Root         RootClient `json:"root"` // administers all tenants
-}
+// SetupResult is what the first set-up made. The secrets are shown once.
+type SetupResult = setup.ClientFile
 
-// RootClient is the API client of the root tenant.
-type RootClient struct {
-	ClientID     string `json:"client_id"`
-	ClientSecret string `json:"client_secret"`
-	TokenURL     string `json:"token_url"`
-}
+// Client is an API client of a SetupResult.
+type Client = setup.FileClient
 
 func (g *Gateway) operatorHandler() http.Handler {
 	mux := http.NewServeMux()
@@ -115,11 +103,7 @@ func (g *Gateway) setUp(r *http.Request) (SetupResult, error) {
 	done, err := g.setup.Unattended(r.Context(), setup.Answers{
 		TenantID: a.TenantID, TenantName: a.TenantName, Identifier: a.Identifier, Password: a.Password,
 	})
-	return SetupResult{
-		TenantID: done.Tenant.ID, ClientID: done.Client.ClientID, ClientSecret: done.Client.ClientSecret,
-		TokenURL: done.TokenURL, Scopes: done.Client.Scopes, BaseURL: g.cfg.BaseURL,
-		Root: RootClient{ClientID: done.Root.ClientID, ClientSecret: done.Root.ClientSecret, TokenURL: done.RootTokenURL},
-	}, err
+	return g.setup.File(&done), err
 }
 
 func answerOperator(w http.ResponseWriter, v any, err error) {

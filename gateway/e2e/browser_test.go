@@ -28,13 +28,14 @@ func chrome(t *testing.T, width, height int) context.Context {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, 45*time.Second)
 	t.Cleanup(cancel)
-	if err := chromedp.Run(ctx); err != nil { // the browser lives as long as this context
+	// The browser lives as long as this context. No window is as narrow as a phone.
+	if err := chromedp.Run(ctx, chromedp.EmulateViewport(int64(width), int64(height))); err != nil {
 		t.Fatal(err)
 	}
 	return ctx
 }
 
-// shot saves a screenshot where GATEPOST_SHOTS names a directory.
+// shot saves a screenshot where GATEPOST_TEST_SHOTS names a directory.
 func shot(t *testing.T, ctx context.Context, name string) {
 	t.Helper()
 	dir := os.Getenv("GATEPOST_TEST_SHOTS")

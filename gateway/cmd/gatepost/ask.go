@@ -48,16 +48,16 @@ as "Authorization: Bearer TOKEN" and ends by itself after an hour.`,
 }
 
 // readClient reads one of the clients of a client file.
-func readClient(path string, whole bool) (gateway.RootClient, error) {
+func readClient(path string, whole bool) (gateway.Client, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return gateway.RootClient{}, err
+		return gateway.Client{}, err
 	}
 	var f gateway.SetupResult
 	if err := json.Unmarshal(raw, &f); err != nil {
-		return gateway.RootClient{}, fmt.Errorf("%s is not a client file: %w", path, err)
+		return gateway.Client{}, fmt.Errorf("%s is not a client file: %w", path, err)
 	}
-	client := gateway.RootClient{ClientID: f.ClientID, ClientSecret: f.ClientSecret, TokenURL: f.TokenURL}
+	client := f.FileClient
 	if whole {
 		client = f.Root
 	}
@@ -68,9 +68,7 @@ func readClient(path string, whole bool) (gateway.RootClient, error) {
 }
 
 // requestToken gets a token by client credentials (RFC 6749, section 4.4).
-func requestToken(ctx context.Context, client gateway.RootClient) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
+func requestToken(ctx context.Context, client gateway.Client) (string, error) {
 	body := strings.NewReader(url.Values{"grant_type": {"client_credentials"}}.Encode())
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, client.TokenURL, body)
 	if err != nil {
@@ -78,7 +76,7 @@ func requestToken(ctx context.Context, client gateway.RootClient) (string, error
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(url.QueryEscape(client.ClientID), url.QueryEscape(client.ClientSecret)) // section 2.3.1
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := (&http.Client{Timeout: 30 * time.Second}).Do(r)
 	if err != nil {
 		return "", err
 	}

@@ -134,13 +134,11 @@ type SetUp struct {
 	Errors       []FieldError
 }
 
-// SetUpDone shows the API client, once.
+// SetUpDone shows the API clients, once.
 type SetUpDone struct {
-	Identifier             string
-	ClientID, ClientSecret string
-	TokenURL               string
-	Facts                  []Field
-	NextURL                string // may be empty
+	Identifier string
+	ClientFile string // JSON, to be kept
+	NextURL    string // may be empty
 }
 
 // Error is any failure.

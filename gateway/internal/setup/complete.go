@@ -40,6 +40,31 @@ type Result struct {
 	RootTokenURL string        `json:"root_token_url"`     // for Root
 }
 
+// ClientFile is what programs need to know of a first set-up, in the form in
+// which it is kept in a file: see `gatepost token`.
+type ClientFile struct {
+	BaseURL  string `json:"base_url"`
+	TenantID string `json:"tenant_id"`
+	FileClient
+	Root FileClient `json:"root"` // administers all tenants
+}
+
+// FileClient is an API client in a ClientFile.
+type FileClient struct {
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	TokenURL     string `json:"token_url"`
+}
+
+// File returns what to keep of a result. It holds the secrets.
+func (s *Setup) File(r *Result) ClientFile {
+	return ClientFile{
+		BaseURL: s.config.Base, TenantID: r.Tenant.ID,
+		FileClient: FileClient{ClientID: r.Client.ClientID, ClientSecret: r.Client.ClientSecret, TokenURL: r.TokenURL},
+		Root:       FileClient{ClientID: r.Root.ClientID, ClientSecret: r.Root.ClientSecret, TokenURL: r.RootTokenURL},
+	}
+}
+
 // Complete does the first set-up for whoever has the link: the pool Operators
 // with an IDP in the root tenant's workspace admin, the first operator, who
 // holds admin on the root tenant, and the first tenant with its API client. Of
