@@ -47,10 +47,8 @@ type name struct {
 // that address, so one input never means two people.
 func canonical(text string) string {
 	text = strings.TrimSpace(norm.NFKC.String(text))
-	if strings.HasPrefix(text, "+") {
-		if n, err := phonenumbers.Parse(text, ""); err == nil && phonenumbers.IsPossibleNumber(n) && n.GetExtension() == "" {
-			return phonenumbers.Format(n, phonenumbers.E164)
-		}
+	if number, ok := phone(text); ok {
+		return number
 	}
 	if at := strings.LastIndexByte(text, '@'); at >= 0 {
 		return text[:at] + strings.ToLower(text[at:])
@@ -58,13 +56,47 @@ func canonical(text string) string {
 	return text
 }
 
+// phone returns the E.164 form of a phone number in international form, with
+// the usual signs between its digits, and whether text can be one.
+func phone(text string) (string, bool) {
+	rest, ok := strings.CutPrefix(text, "+")
+	bare := strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" -\u2010\u2013.()/", r) {
+			return -1
+		}
+		return r
+	}, rest)
+	if !ok || !digits(bare) || len(bare) > 20 {
+		return "", false
+	}
+	number, ok := e164("+" + bare)
+	if !ok {
+		return "", false
+	}
+	// The rules of some countries take a digit away again and again: then the
+	// digits as typed are the one form that stays as it is.
+	if again, _ := e164(number); again != number {
+		return "+" + bare, true
+	}
+	return number, true
+}
+
+func e164(text string) (string, bool) {
+	n, err := phonenumbers.Parse(text, "")
+	if err != nil || !phonenumbers.IsPossibleNumber(n) {
+		return "", false
+	}
+	return phonenumbers.Format(n, phonenumbers.E164), true
+}
+
 // key turns a canonical spelling into what is compared: in a case-insensitive
-// pool Unicode's NFKC_Casefold, else the spelling itself.
+// pool Unicode's NFKC_Casefold, else the spelling itself. (Lower case once more:
+// Cherokee folds to capitals, and golang.org/x/text swaps its case instead.)
 func key(canon string, insensitive bool) string {
 	if !insensitive {
 		return canon
 	}
-	return norm.NFKC.String(cases.Fold().String(canon))
+	return norm.NFKC.String(strings.ToLower(cases.Fold().String(canon)))
 }
 
 // lookup is the name that a typed identifier means. What can be none has a name
@@ -89,12 +121,13 @@ func spell(field, kind, text string, metadata json.RawMessage, insensitive bool)
 	bad := func(say string) (string, name, error) {
 		return "", name{}, fault.At(fault.Unprocessable, field, say)
 	}
+	_, dialled := phone(value)
 	switch {
 	case value == "":
 		return bad("must not be empty")
 	case kind == Email && !mailbox(value):
 		return bad("must be an e-mail address")
-	case kind == Mobile && !strings.HasPrefix(value, "+"), kind == Mobile && !digits(value[1:]):
+	case kind == Mobile && !dialled:
 		return bad("must be a phone number in international form, such as +48123456789")
 	}
 	return value, name{Key: key(value, insensitive)}, nil

@@ -111,6 +111,25 @@ type WebAuthn struct {
 	Origins []string `json:"origins,omitempty"`
 }
 
+func (w *WebAuthn) check() error {
+	if w == nil {
+		return nil
+	}
+	odd := func(r rune) bool {
+		return r != '.' && r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	}
+	if strings.ContainsFunc(w.RPID, odd) || len(w.RPID) > 253 {
+		return fault.At(fault.Unprocessable, "webauthn.rp_id", "must be a domain in lower case, such as example.com")
+	}
+	for i, o := range w.Origins {
+		at := fmt.Sprintf("webauthn.origins[%d]", i)
+		if err := record.URL(at, o); err != nil || o == "" || strings.Count(o, "/") != 2 {
+			return fault.At(fault.Unprocessable, at, "must be an origin, such as https://example.com")
+		}
+	}
+	return nil
+}
+
 // fill puts defaults where members are missing.
 func (p *Pool) fill() {
 	p.Deleted = false
@@ -212,6 +231,7 @@ func (p *Pool) check() error {
 		notBelowZero("mfa_session_ttl", p.MFASessionTTL),
 		notBelowZero("password_settings.expires_after", p.PasswordSettings.ExpiresAfter),
 		p.checkPasswords(),
+		p.WebAuthn.check(),
 	} {
 		if err != nil {
 			return err

@@ -79,6 +79,8 @@ func TestPoolRules(t *testing.T) {
 		{"short code", `"otp_settings":{"activation":{"length":3}}`, "otp_settings.activation.length"},
 		{"endless code", `"otp_settings":{"reset_totp":{"ttl":"9999h"}}`, "otp_settings.reset_totp.ttl"},
 		{"metadata is a list", `"metadata":[]`, "metadata"},
+		{"rp_id is an address", `"webauthn":{"rp_id":"https://example.com"}`, "webauthn.rp_id"},
+		{"an origin with a path", `"webauthn":{"origins":["https://example.com","https://example.com/"]}`, "webauthn.origins[1]"},
 		{"unknown schema", `"payload_schema_id":"x"`, "payload_schema_id"},
 		{"unknown business schema", `"business_metadata_schema_id":"x"`, "business_metadata_schema_id"},
 	} {
