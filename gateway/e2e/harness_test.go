@@ -64,21 +64,23 @@ type demoClient struct {
 	RedirectURIs []string `json:"redirect_uris"`
 }
 
+type demoUser struct {
+	Identifier string `json:"identifier"`
+	Password   string `json:"password"`
+}
+
 // demo is a running `gatepost demo` and what its demo.json says.
 type demo struct {
-	Listen    string `json:"listen"`
-	BaseURL   string `json:"base_url"`
-	AppURL    string `json:"app_url"`
-	Tenant    string `json:"tenant"`
-	Workspace string `json:"workspace"`
-	PoolID    string `json:"pool_id"`
-	IDPID     string `json:"idp_id"`
-	MailDir   string `json:"mail_dir"`
-	Users     []struct {
-		Identifier string `json:"identifier"`
-		Password   string `json:"password"`
-	} `json:"users"`
-	Clients map[string]demoClient `json:"clients"`
+	Listen    string                `json:"listen"`
+	BaseURL   string                `json:"base_url"`
+	AppURL    string                `json:"app_url"`
+	Tenant    string                `json:"tenant"`
+	Workspace string                `json:"workspace"`
+	PoolID    string                `json:"pool_id"`
+	IDPID     string                `json:"idp_id"`
+	MailDir   string                `json:"mail_dir"`
+	Users     []demoUser            `json:"users"`
+	Clients   map[string]demoClient `json:"clients"`
 
 	dir string
 	cmd *exec.Cmd

@@ -73,7 +73,7 @@ var texts = map[string]string{
 	"setupdone.lead":  "%s can sign in now. Programs administer Gatepost with the API clients below: one for the new organisation, and one, called root, for all of them.",
 	"setupdone.once":  "This is shown only once. Keep it now, in a file that you alone can read.",
 	"setupdone.file":  "client.json",
-	"setupdone.token": "gatepost token --client-file client.json makes an access token of it.",
+	"setupdone.token": "It makes access tokens for the API:",
 	"setupdone.next":  "Go to your account",
 
 	"error.title": "Something went wrong",
