@@ -51,6 +51,7 @@ func Serve(t testing.TB) *Site {
 		if err := srv.Shutdown(ctx); err != nil {
 			t.Error(err)
 		}
+		_ = ln.Close() // when the test ended before it was served
 		<-done
 	})
 	return &Site{World: w, addr: ln.Addr().String()}
