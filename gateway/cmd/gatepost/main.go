@@ -27,7 +27,7 @@ func main() {
 
 // lines returns an error as one line, and a report of problems as one for each.
 func lines(err error) []string {
-	if report := (config.Report)(nil); errors.As(err, &report) {
+	if report := config.Report(nil); errors.As(err, &report) {
 		return strings.Split(report.Error(), "\n")
 	}
 	var parts []string

@@ -63,6 +63,20 @@ func routeView(row store.Row[route.Route]) route.Route {
 	return r
 }
 
+// fileRoutes are the routes of the configuration file within a page's cursors.
+func fileRoutes(x *call, p store.Page) []route.Route {
+	var list []route.Route
+	before := func(a, b string) bool { return (a < b) != p.Desc && a != b } // in the order of the list
+	for _, r := range x.Routes.Static {
+		mine := r.Tenant == x.owner && r.Workspace == x.param("wid")
+		if mine && (p.After == "" || before(p.After, r.ID)) && (p.Before == "" || before(r.ID, p.Before)) {
+			r.Epoch = ""
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
 // listRoutes merges the routes of the API with those of the configuration file,
 // by id.
 func listRoutes(x *call) (reply, error) {
@@ -78,14 +92,7 @@ func listRoutes(x *call) (reply, error) {
 	for _, row := range rows {
 		routes = append(routes, routeView(row))
 	}
-	before := func(a, b string) bool { return (a < b) != p.Desc && a != b } // in the order of the list
-	for _, r := range x.Routes.Static {
-		mine := r.Tenant == x.owner && r.Workspace == x.param("wid")
-		if mine && (p.After == "" || before(p.After, r.ID)) && (p.Before == "" || before(r.ID, p.Before)) {
-			r.Epoch = ""
-			routes = append(routes, r)
-		}
-	}
+	routes = append(routes, fileRoutes(x, p)...)
 	slices.SortFunc(routes, func(a, b route.Route) int {
 		if p.Desc {
 			a, b = b, a

@@ -136,8 +136,12 @@ func TestLiteralSegmentsComeFirst(t *testing.T) {
 	t.Parallel()
 	var paths []string
 	for _, o := range arrange([]operation{
-		{path: "/api/admin/:tid/servers/:wid"}, {path: "/api/admin/tenants/:tid/features"}, {path: "/api/admin/:tid/tenant"},
-		{path: "/api/admin/:tid/servers/:wid/idps/:iid"}, {path: "/api/admin/:tid/servers/:wid/idps/custom"}, {path: "/api/admin/tenants"},
+		{path: "/api/admin/:tid/servers/:wid"},
+		{path: "/api/admin/tenants/:tid/features"},
+		{path: "/api/admin/:tid/tenant"},
+		{path: "/api/admin/:tid/servers/:wid/idps/:iid"},
+		{path: "/api/admin/:tid/servers/:wid/idps/custom"},
+		{path: "/api/admin/tenants"},
 	}) {
 		paths = append(paths, o.path)
 	}

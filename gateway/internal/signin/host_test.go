@@ -62,7 +62,7 @@ func TestEnter(t *testing.T) {
 	if _, err := w.Signin.Current(ctx, w.Home(), signin.Browser{Cookies: func(string) []string { return []string{secret} }}); err == nil {
 		t.Error("an app's session is good on the base host")
 	}
-	out, err = w.Signin.HostSignOut(ctx, w.Home(), on)
+	_, err = w.Signin.HostSignOut(ctx, w.Home(), on)
 	w.OK(err)
 	_, err = w.Signin.HostSession(ctx, "default", "default", signintest.AppHost, []string{secret})
 	wantKind(t, err, fault.Unauthenticated, "after the sign-out")
