@@ -6,7 +6,7 @@ import (
 )
 
 // Attribute declares one attribute: for people who choose what becomes a claim,
-// and as the shape of what an IDP yields (contract 16.4). A declaration adds no
+// and as the shape of what an IDP yields (published API 16.4). A declaration adds no
 // value and hides none.
 type Attribute struct {
 	Name        string   `json:"name"` // a path such as "address.locality"

@@ -8,7 +8,7 @@ import (
 )
 
 // DefaultACR is the authentication context class of a sign-in that says nothing
-// else (contract 16.4).
+// else (published API 16.4).
 const DefaultACR = "1"
 
 // Identity is who signed in and how: what no mapping, script or app may forge.

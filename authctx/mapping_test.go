@@ -296,7 +296,7 @@ func TestPredefined(t *testing.T) {
 	t.Parallel()
 	as, ms := authctx.Predefined(), authctx.PredefinedMappings()
 	if len(as) != 29 {
-		t.Errorf("%d attributes, contract 16.4 lists 29", len(as))
+		t.Errorf("%d attributes, published API 16.4 lists 29", len(as))
 	}
 	if ps := authctx.CheckAttributes(as); ps != nil {
 		t.Error(ps)

@@ -81,7 +81,7 @@ func sealed() []string {
 }
 
 // Apply returns the context with what author wants to set laid over it, by
-// top-level name (contract 19, 20: values are added, the same names
+// top-level name (published API 19, 20: values are added, the same names
 // overwritten; null removes). An attribute with the value it already has is
 // ignored, so an author may give the whole context back. These rules hold:
 //

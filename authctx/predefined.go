@@ -1,7 +1,7 @@
 package authctx
 
 // Predefined returns the attributes that every new workspace and every new
-// identity-pool IDP declares (contract 16.4). The slice is the caller's own.
+// identity-pool IDP declares (published API 16.4). The slice is the caller's own.
 func Predefined() []Attribute {
 	return []Attribute{
 		{Name: "sub", Type: String, Description: "Subject"},

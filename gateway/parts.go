@@ -79,7 +79,9 @@ func (p *parts) open(ctx context.Context) error {
 	return nil
 }
 
-func (p *parts) openRing(ctx context.Context) error { return verifyRing(ctx, p.store, p.ring) }
+func (p *parts) openRing(ctx context.Context) error {
+	return verifyRing(ctx, p.store, p.ring, string(p.cfg.Keys.File))
+}
 
 func (p *parts) openLog(ctx context.Context) (err error) {
 	p.log, err = changes.Open(ctx, p.store, changes.Config{

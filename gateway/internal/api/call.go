@@ -93,7 +93,7 @@ func (x *call) readIfMatch() error {
 // expect compares If-Match with the revision that a record has now and returns
 // the one that its keeper must find when it writes, 0 for whatever it is. The
 // tag of an answer about no single record stands for its position alone
-// (contract 1.3: a tag is a consistency token as well).
+// (published API 1.3: a tag is a consistency token as well).
 func (x *call) expect(now int64) (int64, error) {
 	if !x.match.Asked() || x.match.Any {
 		return 0, nil

@@ -8,7 +8,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// catalogueOperations are the lists of contract 26: what a workspace's clients
+// catalogueOperations are the lists of published API 26: what a workspace's clients
 // may ask for and what tokens say.
 func (a *API) catalogueOperations() []operation {
 	const base = "/api/admin/:tid/servers/:wid"

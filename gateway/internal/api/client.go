@@ -19,7 +19,7 @@ const (
 	scopeManageClients = "manage_clients"
 )
 
-// clientOperations are those of contract 17.
+// clientOperations are those of published API 17.
 func (a *API) clientOperations() []operation {
 	const one, sys = "/api/admin/:tid/clients/:cid", "/api/system/:tid/client/:cid"
 	return []operation{
@@ -156,7 +156,7 @@ func createClient(x *call) (reply, error) {
 	if err := preset(&c, q.Get("application_purpose")); err != nil {
 		return reply{}, err
 	}
-	c.TenantID = x.owner
+	c.TenantID, c.WorkspaceID = x.owner, x.on.Workspace.ID // what the permission was asked on
 	if err := x.speaks(c.WorkspaceID); err != nil {
 		return reply{}, err
 	}

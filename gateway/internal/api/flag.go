@@ -11,7 +11,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/role"
 )
 
-// flagOperations are those of contract 21: the flags that a tenant's own
+// flagOperations are those of published API 21: the flags that a tenant's own
 // administrators may set, and all of them for the root tenant's.
 func (a *API) flagOperations() []operation {
 	return []operation{

@@ -8,7 +8,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/role"
 )
 
-// idpOperations are those of contract 16 on IDPs of all kinds and on those that
+// idpOperations are those of published API 16 on IDPs of all kinds and on those that
 // stand for an identity pool.
 func (a *API) idpOperations() []operation {
 	const all = "/api/admin/:tid/servers/:wid/idps"

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
@@ -107,6 +108,24 @@ func TestDeletedIDPEndsItsSessions(t *testing.T) {
 	if _, again := w.person(idp.IDP{ID: people.ID, IdentityPoolID: "people"}, "ann"); !w.signsIn(again) {
 		t.Error("nobody can sign in by the new IDP")
 	}
+}
+
+// The revocation comes before the deletion: one that stops half-way leaves
+// nobody signed in.
+func TestHalfDeletedIDP(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.pool("people")
+	w.user("people", "ann")
+	by := w.connect(tenant.Admin, "people")
+	_, ann := w.person(by, "ann")
+	w.pass()
+	w.faulty.Fail(storetest.OpDelete, "idps", 1, nil)
+	w.acme("DELETE", "/servers/admin/idps/"+by.ID, nil).refused(503, "")
+	if w.signsIn(ann) {
+		t.Error("an access token outlived the attempt")
+	}
+	w.acme("DELETE", "/servers/admin/idps/"+by.ID, nil).want(204)
 }
 
 func TestOwnIDPCannotBeDeleted(t *testing.T) {

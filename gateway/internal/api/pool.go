@@ -65,7 +65,7 @@ func identity(twins []twin) []operation {
 	return all
 }
 
-// poolOperations are those of contract 3.
+// poolOperations are those of published API 3.
 func (a *API) poolOperations() []operation {
 	const all, one, within = "/pools", "/pools/:ipID", "/workspace/:wid"
 	return identity([]twin{

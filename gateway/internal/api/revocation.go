@@ -11,12 +11,12 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
 )
 
-// mostRevoked is how many people one request may sign out (contract 25).
+// mostRevoked is how many people one request may sign out (published API 25).
 const mostRevoked = 100
 
 const scopeRevokeTokens = "revoke_tokens"
 
-// revocationOperations are those of contract 25 for administrators and backends.
+// revocationOperations are those of published API 25 for administrators and backends.
 // "Tokens" means everything that a sign-in gave: access and refresh tokens,
 // codes, sessions.
 func (a *API) revocationOperations() []operation {

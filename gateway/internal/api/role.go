@@ -10,7 +10,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
 )
 
-// roleOperations are those of contract 27 on roles.
+// roleOperations are those of published API 27 on roles.
 func (a *API) roleOperations() []operation {
 	const base = "/api/admin/:tid"
 	all := []operation{
@@ -160,7 +160,7 @@ func (x *call) subject(in role.Subject) (role.Subject, error) {
 }
 
 // missing turns what a body refers to and is not there into a broken reference
-// (contract 1.2).
+// (published API 1.2).
 func missing(err error, field, say string) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err

@@ -140,4 +140,5 @@ func TestFileRoutesAreReadOnly(t *testing.T) {
 	w.acme("GET", "/servers/admin/routes/"+file, nil).refused(404, "")
 	w.acme("GET", "/servers/admin/routes", nil).want(200).has("routes", []any{})
 	w.do(w.theirs, "GET", "/api/admin/globex/servers/default/routes/"+file, nil).refused(404, "")
+	w.do(w.theirs, "GET", "/api/admin/globex/servers/default/routes", nil).want(200).has("routes", []any{})
 }

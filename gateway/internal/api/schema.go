@@ -8,7 +8,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/role"
 )
 
-// schemaOperations are those of contract 4. The published permissions have none
+// schemaOperations are those of published API 4. The published permissions have none
 // for schemas: who may list pools may read what these refer to, and who may make
 // pools may make schemas for them.
 func (a *API) schemaOperations() []operation {

@@ -12,7 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// serverOperations are those of contract 15 on workspaces, which the published
+// serverOperations are those of published API 15 on workspaces, which the published
 // API calls servers where it shows all of them and workspaces where it does not.
 func (a *API) serverOperations() []operation {
 	const all, one = "/api/admin/:tid/servers", "/api/admin/:tid/servers/:wid"

@@ -16,7 +16,7 @@ const (
 	scopeManageTenants = "manage_tenants"
 )
 
-// tenantOperations are those of contract 27 on tenants.
+// tenantOperations are those of published API 27 on tenants.
 func (a *API) tenantOperations() []operation {
 	const all, one = "/api/system/tenants", "/api/system/tenants/:tid"
 	const own = "/api/admin/:tid/tenant"

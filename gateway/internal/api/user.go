@@ -9,7 +9,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// userOperations are those of contract 5 but for the business view.
+// userOperations are those of published API 5 but for the business view.
 func (a *API) userOperations() []operation {
 	const all, one = "/pools/:ipID/users", "/pools/:ipID/users/:userID"
 	const ids, addresses, metadata = one + "/identifiers", one + "/addresses", one + "/metadata/:metadataType"

@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
-	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
@@ -34,12 +34,7 @@ func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{house: newHouse(t)}
 	w.table = append(w.table, readOperations(t)...)
-	w.sessions.Dead = func(s *session.Session) bool {
-		return w.marks.Dead(grant.Ref{
-			Tenant: s.Tenant, Workspace: s.Workspace, Pool: s.Pool, User: s.User, Subject: s.Subject, IDP: s.IDP,
-			Session: s.Root(), Issued: s.Created,
-		})
-	}
+	w.sessions.Dead = func(s *session.Session) bool { return w.marks.Dead(signin.Ref(s)) }
 	w.root = w.rootClient(tenant.Admin)
 	w.rootSystem = w.rootClient(tenant.System, client.SystemScopes(tenant.Root)...)
 	made, err := w.parts.Setup.Tenant(t.Context(), tenant.Tenant{ID: "globex", Name: "Globex"}, true)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Service groups scopes. Its JSON is the published type Service (contract.md,
+// Service groups scopes. Its JSON is the published type Service (the published API,
 // section 26).
 type Service struct {
 	ID                string    `json:"id"`

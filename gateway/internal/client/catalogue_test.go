@@ -15,7 +15,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
-// The scopes that every workspace has, by service (contract.md, section 26).
+// The scopes that every workspace has, by service (published API, section 26).
 var published = map[string]string{
 	"oauth2":                       "introspect_tokens revoke_tokens list_clients_with_access revoke_client_access dcr_register dcr_manage",
 	"profile":                      "openid email profile address phone offline_access",
@@ -24,7 +24,7 @@ var published = map[string]string{
 	"self-service":                 "view_ss_profile manage_ss_profile view_sessions manage_sessions manage_tokens",
 }
 
-// administration is every system:SCOPE of contract.md.
+// administration is every system:SCOPE of the published API.
 const administration = `identity identity_self_registration manage_clients manage_configuration manage_logins manage_post_authn
 	manage_scope_grants manage_secrets manage_servers read_configuration read_secrets revoke_tokens view_audit_events view_clients view_scopes`
 

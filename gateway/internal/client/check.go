@@ -25,7 +25,7 @@ const (
 	Pairwise       = "pairwise"
 )
 
-// The enumerations of a client (contract.md, section 17).
+// The enumerations of a client (published API, section 17).
 var (
 	clientTypes      = []string{TypeOAuth2, TypeSAML}
 	statuses         = []string{StatusActive, StatusInactive}

@@ -12,7 +12,7 @@ import (
 )
 
 // Client is an OAuth application of a workspace. Its JSON is the published type
-// ClientAdminResponse, and read from CreateClientAdminRequest (contract.md,
+// ClientAdminResponse, and read from CreateClientAdminRequest (the published API,
 // section 17); members that are only stored and echoed are in Extra.
 type Client struct {
 	ClientID    string `json:"client_id"`

@@ -21,7 +21,7 @@ import (
 )
 
 // TestDefaults holds a client that was made of nothing against the table of
-// contract.md, section 17.
+// published API, section 17.
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)

@@ -183,7 +183,7 @@ func (k *Clients) Find(ctx context.Context, key tenant.Key, id string) (Client, 
 
 // Reveal sets ClientSecret and RotatedSecrets of clients from their sealed
 // copies. They stay blank for a developer's client and where a tenant keeps
-// hashes only (contract.md, section 17, getClient).
+// hashes only (published API, section 17, getClient).
 func (k *Clients) Reveal(ctx context.Context, list ...*Client) error {
 	for _, c := range list {
 		oneWay, err := k.oneWay(ctx, c.TenantID)

@@ -18,7 +18,7 @@ type bundle struct {
 // label is a scope and what a person who is asked for consent reads.
 type label struct{ name, display, description string }
 
-// bundles are what every workspace starts with (contract.md, section 26). The
+// bundles are what every workspace starts with (published API, section 26). The
 // published list does not say which service has the self-service scopes.
 var bundles = []bundle{
 	{"oauth2", "OAuth 2.0", ServiceOAuth2, []label{
@@ -54,7 +54,7 @@ var bundles = []bundle{
 }
 
 // administration are the scopes of the operations that take a token of the
-// workspace system: every system:SCOPE of contract.md that a workspace has not
+// workspace system: every system:SCOPE of the published API that a workspace has not
 // already.
 var administration = []label{
 	{"identity", "Identity pools", "Manage users and identity pools"},

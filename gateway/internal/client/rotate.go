@@ -14,7 +14,7 @@ import (
 
 // Rotate gives a client a new secret and returns it. The old one stays valid
 // beside it: for ever when revokeAfter is 0, else for that long; of older ones
-// the newest two are kept (contract.md, section 17).
+// the newest two are kept (published API, section 17).
 func (k *Clients) Rotate(ctx context.Context, tenantID, id string, revokeAfter time.Duration, rev int64) (string, Client, error) {
 	if revokeAfter < 0 {
 		return "", Client{}, fault.At(fault.Invalid, "auto_revoke_after", "must not be negative")

@@ -224,7 +224,7 @@ func ignore(err error) error {
 }
 
 // written announces a write and keeps its audit event. The published events
-// have none for IDPs (contract 23): it is an update of the workspace.
+// have none for IDPs (published API 23): it is an update of the workspace.
 func (k *Keeper) written(ctx context.Context, row store.Row[idpRecord], what string) (IDP, error) {
 	p := open(row)
 	if k.config.Changed != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/gatepost/gatepost/authctx"
 )
 
-// The forms of a workspace's subjects (contract 15, subject_format).
+// The forms of a workspace's subjects (published API 15, subject_format).
 const (
 	SubjectHash   = "hash"
 	SubjectLegacy = "legacy"
@@ -25,7 +25,7 @@ type SignIn struct {
 }
 
 // Context returns the base of an authentication context for a user of the
-// IDP's pool (flows 8, steps 1 and 2): attributes, mappings, then the sealed
+// IDP's pool (published flows 8, steps 1 and 2): attributes, mappings, then the sealed
 // attributes, which no mapping can set. A static_amr that is not empty replaces
 // amr. A user of another pool, or of one that had the same id before, is an
 // error. So is a mapping that failed: the error names it, for the log, and the

@@ -13,7 +13,7 @@
 //	                                                   authctx.Context
 //
 // The only kind there is now is the identity-pool IDP, which stands for exactly
-// one pool; a pool has at most one IDP in a workspace (contract 16). An IDP
+// one pool; a pool has at most one IDP in a workspace (published API 16). An IDP
 // carries the epochs of its workspace and pool: one whose workspace was deleted
 // and made again is not there any more.
 package idp

@@ -17,7 +17,7 @@ const IdentityPool = "identity_pool"
 const version = 3
 
 // IDP is one connection of a workspace to a source of identities. Its JSON is
-// the published type IdentityPoolIDP (contract 16.2). IDPs from a keeper have
+// the published type IdentityPoolIDP (published API 16.2). IDPs from a keeper have
 // every default filled in and are the caller's own.
 type IDP struct {
 	ID             string `json:"id"`
@@ -65,7 +65,7 @@ type SSO struct {
 }
 
 // Configuration holds the IDP's switches. The last two belong to an older
-// edition of the API and are written only when they are set (contract 16.3).
+// edition of the API and are written only when they are set (published API 16.3).
 type Configuration struct {
 	ReloadClaimsAtRefreshToken bool           `json:"reload_claims_at_refresh_token"`
 	UseEmbedded                bool           `json:"use_embedded"`
@@ -87,7 +87,7 @@ func (p *IDP) PostAuthnApp() string {
 	return *p.PostAuthnAppID
 }
 
-// fill puts the defaults in (contract 16.2). An empty list of attributes or
+// fill puts the defaults in (published API 16.2). An empty list of attributes or
 // mappings is a choice and stays.
 func (p *IDP) fill() {
 	if p.ID == "" {

@@ -23,7 +23,7 @@ type User struct {
 	SignedInWith string // the identifier that was used; empty when nobody signs in now
 }
 
-// The types of identifiers and addresses that have a meaning here (contract 2).
+// The types of identifiers and addresses that have a meaning here (published API 2).
 const (
 	Email  = "email"
 	Mobile = "mobile"

@@ -26,7 +26,7 @@ func wire(t testing.TB, p idp.IDP) map[string]any {
 	return m
 }
 
-// TestWireDefaults: a minimal body gives every member of contract 16.2.
+// TestWireDefaults: a minimal body gives every member of published API 16.2.
 func TestWireDefaults(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -41,7 +41,7 @@ type Link struct {
 // sends Action.
 type Alternative struct{ Action, Label string }
 
-// SignIn asks for an identifier and a password (contract §30, pool login). The
+// SignIn asks for an identifier and a password (published API §30, pool login). The
 // form holds identifier, password, authn_mode and perhaps action.
 type SignIn struct {
 	CSRF, Action string
@@ -56,7 +56,7 @@ type SignIn struct {
 	OthersURL    string // back to the chooser
 }
 
-// NewPassword asks for a new password twice (contract §30,
+// NewPassword asks for a new password twice (published API §30,
 // set_new_password_after_authn_view): password, repeatPassword.
 type NewPassword struct {
 	CSRF, Action string

@@ -1,5 +1,5 @@
 // Package role keeps who holds which role on what, and answers what a caller
-// may do (contract.md, section 27).
+// may do (published API, section 27).
 //
 //	Caller = user of a pool + the IDP they came by, or an API client
 //	   |

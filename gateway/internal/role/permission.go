@@ -3,7 +3,7 @@ package role
 import "slices"
 
 // Permission is one thing that a role may allow. The names are those of the
-// published lists (contract.md, sections 2 and 27); some stand in more than one
+// published lists (published API, sections 2 and 27); some stand in more than one
 // list and mean the resource that is asked about.
 type Permission string
 

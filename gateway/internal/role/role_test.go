@@ -20,7 +20,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store/embedded"
 )
 
-// The published lists (contract.md, sections 2 and 27).
+// The published lists (published API, sections 2 and 27).
 const (
 	onTenant = `create_identity_pool create_organization create_workspace get_tenant list_identity_pools list_organizations
 		list_workspaces manage_admin_role manage_auditor_role manage_brute_force_protection manage_business_admin_role

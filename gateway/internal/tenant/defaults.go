@@ -7,7 +7,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
-// The enumerations of a Server (contract.md, section 15).
+// The enumerations of a Server (published API, section 15).
 var (
 	types    = []string{TypeAdmin, TypeDeveloper, TypeSystem, TypeRegular, TypeOrganization}
 	profiles = []string{
@@ -51,7 +51,7 @@ func ResponseTypes() []string { return slices.Clone(responseTypes) }
 // that a workspace or a client may name.
 func AuthMethods() []string { return slices.Clone(authMethods) }
 
-// Attributes returns the predefined attributes of a new workspace (contract.md,
+// Attributes returns the predefined attributes of a new workspace (the published API,
 // section 16.4).
 func Attributes() []Attribute {
 	typed := map[string]string{

@@ -22,7 +22,7 @@ const (
 type Key struct{ Tenant, Workspace string }
 
 // topLevel are the first path segments that mean something else than a tenant
-// (architecture, addresses); with a tenant's own domain a workspace stands there.
+// (the addresses of this gateway); with a tenant's own domain a workspace stands there.
 var topLevel = []string{
 	"api", "console", "assets", "static", "setup", "healthz", "readyz", "metrics",
 	"favicon.ico", "robots.txt", "identity",

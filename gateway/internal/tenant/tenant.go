@@ -10,7 +10,7 @@ import (
 )
 
 // Tenant is the outermost owner of everything. Its JSON is the published type
-// Tenant (contract.md, section 27).
+// Tenant (published API, section 27).
 type Tenant struct {
 	ID       string          `json:"id"`
 	Name     string          `json:"name"`
@@ -64,7 +64,7 @@ func (t *Tenant) check() error {
 	return nil
 }
 
-// query is the filter of a tenant list: {"metadata": {...}} (contract.md,
+// query is the filter of a tenant list: {"metadata": {...}} (the published API,
 // section 1.4).
 type query struct {
 	metadata map[string]any

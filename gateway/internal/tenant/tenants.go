@@ -131,7 +131,7 @@ func (t *Tenants) List(ctx context.Context, filter string) ([]Tenant, error) {
 	return list, errors.Join(err, bad)
 }
 
-// Update replaces a tenant (contract.md, section 27); its id and epoch stay.
+// Update replaces a tenant (published API, section 27); its id and epoch stay.
 // v.Rev, when it is not 0, is the revision the caller has seen: Stale when the
 // tenant has moved on.
 func (t *Tenants) Update(ctx context.Context, v Tenant) (Tenant, error) {

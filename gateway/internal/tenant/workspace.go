@@ -8,7 +8,7 @@ import (
 )
 
 // Workspace is an authorization server. Its JSON is the published type Server
-// (contract.md, section 15); members that Gatepost only stores and echoes are in
+// (published API, section 15); members that Gatepost only stores and echoes are in
 // Extra. Values from a keeper have every default filled in.
 type Workspace struct {
 	ID       string `json:"id"`

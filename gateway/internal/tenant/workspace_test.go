@@ -30,7 +30,7 @@ func vault2(t *testing.T, b *bench) (tenant.Workspace, error) {
 }
 
 // TestWorkspaceDefaults holds a workspace that was made of nothing against the
-// table of contract.md, section 15.
+// table of published API, section 15.
 func TestWorkspaceDefaults(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)

@@ -15,7 +15,7 @@ import (
 const maxDepth = 100
 
 // Decode reads a JSON body of at most Config.MaxBody bytes into the pointed-to
-// value, whatever the Content-Type says (contract §1.1). Unknown members are
+// value, whatever the Content-Type says (published API §1.1). Unknown members are
 // ignored. Errors are fault.TooLarge or fault.Invalid; one about a member names
 // its path, such as identifiers[0].type, and says what it must be. What into
 // holds after an error is not defined.

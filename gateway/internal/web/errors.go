@@ -58,7 +58,7 @@ type Problem struct {
 	oauth *OAuthError
 }
 
-// ErrorBody is the JSON body of the REST family (contract §1.2).
+// ErrorBody is the JSON body of the REST family (published API §1.2).
 type ErrorBody struct {
 	Error      string         `json:"error"`
 	ErrorCode  string         `json:"error_code"`
@@ -81,7 +81,7 @@ func With(answer func(*fiber.Ctx, error) error) fiber.Handler {
 func (e *Errors) REST(c *fiber.Ctx, err error) error { return e.write(c.Context(), err, familyREST) }
 
 // OAuth answers err with the members of RFC 6749, section 5.2, and those of
-// contract §1.2. An *[OAuthError] in the chain says which.
+// published API §1.2. An *[OAuthError] in the chain says which.
 func (e *Errors) OAuth(c *fiber.Ctx, err error) error { return e.write(c.Context(), err, familyOAuth) }
 
 // Page answers err with an HTML page.
@@ -164,7 +164,7 @@ func problemOf(status int, say string, st *state) Problem {
 	return Problem{Status: status, Code: codeOf(status), Say: say, TraceID: st.visit.TraceID}
 }
 
-// statusOf is the only place that knows both kinds and statuses (contract §1.2).
+// statusOf is the only place that knows both kinds and statuses (published API §1.2).
 func statusOf(k fault.Kind) int {
 	switch k {
 	case fault.Invalid:

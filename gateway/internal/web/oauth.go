@@ -11,7 +11,7 @@ import (
 type OAuthError struct {
 	Code        string // such as "invalid_grant"
 	Description string // for developers; printable ASCII without quotes and backslashes
-	Hint        string // error_hint of contract §1.2; may be empty
+	Hint        string // error_hint of published API §1.2; may be empty
 	Status      int    // 0: 401 for invalid_client and invalid_token, 403 for access_denied and insufficient_scope, else 400
 	Challenge   string // WWW-Authenticate; empty: Basic when the client used it, Bearer for bearer errors
 	Cause       error  // logged, never shown; may be nil
@@ -49,7 +49,7 @@ func (e *OAuthError) status() int {
 	return http.StatusBadRequest
 }
 
-// oauthBody is contract §1.2, "OAuth generic", with RFC 6749's members.
+// oauthBody is published API §1.2, "OAuth generic", with RFC 6749's members.
 type oauthBody struct {
 	Error       string `json:"error"`
 	Description string `json:"error_description,omitempty"`

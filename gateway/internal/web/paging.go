@@ -20,14 +20,14 @@ type Page = struct {
 	Limit  int
 }
 
-// The limits of contract §1.4.
+// The limits of published API §1.4.
 const (
 	defaultLimit = 20
 	maxLimit     = 100
 )
 
 // ParsePage reads after_<noun>_id, before_<noun>_id, limit (20; 1 to 100) and
-// order (asc, acs, desc; contract §1.4). A bad value is fault.Invalid and names
+// order (asc, acs, desc; published API §1.4). A bad value is fault.Invalid and names
 // the parameter.
 func ParsePage(c *fiber.Ctx, noun string) (Page, error) {
 	var p Page

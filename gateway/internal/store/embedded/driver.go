@@ -226,13 +226,17 @@ func (d *Driver) Ensure(ctx context.Context, name string, indexes []string) erro
 	for _, b := range t.index {
 		buckets = append(buckets, b)
 	}
-	err := d.write(ctx, 1, func(tx *bbolt.Tx) error {
+	err := d.write(ctx, 1, func(tx *bbolt.Tx) (changed bool, err error) {
 		for _, b := range buckets {
-			if _, err := tx.CreateBucketIfNotExists(b); err != nil {
-				return err
+			if tx.Bucket(b) != nil {
+				continue
+			}
+			changed = true
+			if _, err := tx.CreateBucket(b); err != nil {
+				return changed, err
 			}
 		}
-		return nil
+		return changed, nil
 	})
 	if err == nil {
 		d.tables.Store(name, t)

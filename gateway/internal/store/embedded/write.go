@@ -49,24 +49,25 @@ func fill(errs []error, err error) []error {
 // where at says.
 func (d *Driver) insert(ctx context.Context, t *table, entries []entry, at []int, now int64, errs []error) {
 	outcome := make([]error, len(entries))
-	err := d.write(ctx, len(entries), func(tx *bbolt.Tx) error {
+	err := d.write(ctx, len(entries), func(tx *bbolt.Tx) (changed bool, err error) {
 		rows := tx.Bucket(t.rows)
 		for i := range entries {
 			outcome[i] = nil
 			old := rows.Get(entries[i].key)
 			live, err := isLive(old, now)
 			if err != nil {
-				return err
+				return changed, err
 			}
 			if live {
 				outcome[i] = store.ErrExists
 				continue
 			}
+			changed = true
 			if err := t.put(tx, &entries[i], old); err != nil {
-				return err
+				return changed, err
 			}
 		}
-		return nil
+		return changed, nil
 	})
 	for i, place := range at {
 		errs[place] = outcome[i]
@@ -96,15 +97,15 @@ func (d *Driver) Replace(ctx context.Context, name string, rec store.Record, rev
 	}
 	ms := now.UnixMilli()
 	var outcome error
-	err = d.write(ctx, 1, func(tx *bbolt.Tx) error {
+	err = d.write(ctx, 1, func(tx *bbolt.Tx) (changed bool, err error) {
 		old := tx.Bucket(t.rows).Get(e.key)
 		if old == nil {
 			outcome = store.ErrNotFound
-			return nil
+			return false, nil
 		}
 		r, err := parse(old)
 		if err != nil {
-			return err
+			return false, err
 		}
 		outcome = nil
 		switch {
@@ -113,9 +114,9 @@ func (d *Driver) Replace(ctx context.Context, name string, rec store.Record, rev
 		case r.rev != rev:
 			outcome = store.ErrStale
 		default:
-			return t.put(tx, &e, old)
+			return true, t.put(tx, &e, old)
 		}
-		return nil
+		return false, nil
 	})
 	if err != nil {
 		return err
@@ -131,22 +132,22 @@ func (d *Driver) Delete(ctx context.Context, name, tenant, id string, rev int64)
 	}
 	key := rowKey(tenant, id)
 	var outcome error
-	err = d.write(ctx, 1, func(tx *bbolt.Tx) error {
+	err = d.write(ctx, 1, func(tx *bbolt.Tx) (changed bool, err error) {
 		old := tx.Bucket(t.rows).Get(key)
 		if old == nil {
 			outcome = store.ErrNotFound
-			return nil
+			return false, nil
 		}
 		r, err := parse(old)
 		if err != nil {
-			return err
+			return false, err
 		}
 		outcome = nil
 		if rev != 0 && r.rev != rev {
 			outcome = store.ErrStale
-			return nil
+			return false, nil
 		}
-		return t.drop(tx, key, old)
+		return true, t.drop(tx, key, old)
 	})
 	if err != nil {
 		return err
@@ -166,10 +167,9 @@ func (d *Driver) Sweep(ctx context.Context, name string, now time.Time, limit in
 	for total < limit {
 		want := min(part, limit-total)
 		gone := 0
-		err := d.write(ctx, want, func(tx *bbolt.Tx) error {
-			var err error
+		err := d.write(ctx, want, func(tx *bbolt.Tx) (changed bool, err error) {
 			gone, err = t.sweep(tx, now.UnixMilli(), want)
-			return err
+			return gone > 0, err
 		})
 		if err != nil {
 			return total, err

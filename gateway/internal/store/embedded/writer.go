@@ -26,24 +26,28 @@ const (
 	abandoned
 )
 
-// op is a write in the queue. apply is called in a transaction, again if that
-// transaction had to be undone, and keeps its outcome itself; the error it
-// returns means that the file could not be changed and undoes the transaction.
+// apply is what a write does in a transaction. It is called again if that
+// transaction had to be undone, and keeps its outcome itself. It tells whether it
+// changed anything; its error means that the file could not be changed, and undoes
+// the transaction.
+type apply func(*bbolt.Tx) (changed bool, err error)
+
+// op is a write in the queue.
 type op struct {
 	rows  int
-	apply func(*bbolt.Tx) error
+	apply apply
 	state atomic.Int32
 	done  chan error
 }
 
-// write queues apply and waits for the transaction that holds it. A caller
+// write queues do and waits for the transaction that holds it. A caller
 // whose context ends gets its error if the write has not begun, else the
 // write's own outcome.
-func (d *Driver) write(ctx context.Context, rows int, apply func(*bbolt.Tx) error) error {
+func (d *Driver) write(ctx context.Context, rows int, do apply) error {
 	if err := store.Ended(ctx); err != nil {
 		return err
 	}
-	o := &op{rows: rows, apply: apply, done: make(chan error, 1)}
+	o := &op{rows: rows, apply: do, done: make(chan error, 1)}
 	if err := d.enqueue(o); err != nil {
 		return err
 	}
@@ -132,6 +136,10 @@ func (d *Driver) commit(batch []*op) {
 	}
 }
 
+// errIdle undoes a transaction that changes nothing: committing it would write to
+// the disk all the same.
+var errIdle = errors.New("nothing to commit")
+
 // transact applies all of batch in one transaction. clean tells of a failure
 // that nothing was written before it. bbolt panics when it meets a damaged
 // page; that must not end the process.
@@ -143,14 +151,23 @@ func (d *Driver) transact(batch []*op) (clean bool, err error) {
 	}()
 	clean = true
 	err = d.db.Update(func(tx *bbolt.Tx) error {
+		idle := true
 		for _, o := range batch {
-			if err := o.apply(tx); err != nil {
+			changed, err := o.apply(tx)
+			if err != nil {
 				return err
 			}
+			idle = idle && !changed
+		}
+		if idle {
+			return errIdle
 		}
 		clean = false
 		return nil
 	})
+	if errors.Is(err, errIdle) {
+		return true, nil
+	}
 	return clean || errors.Is(err, bbolterrors.ErrMaxSizeReached), err
 }
 

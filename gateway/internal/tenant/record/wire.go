@@ -13,7 +13,7 @@ import (
 )
 
 // Decode reads the JSON object body into a value. Unknown members are ignored
-// (contract.md, section 1.1); a member of a wrong type gives a fault.Invalid
+// (published API, section 1.1); a member of a wrong type gives a fault.Invalid
 // that names it. T must not implement json.Unmarshaler by calling Decode.
 func Decode[T any](body []byte, into *T) error {
 	err := json.Unmarshal(body, into)
