@@ -40,10 +40,10 @@ func hold(t *testing.T, d *Driver) func() {
 	inside, release := make(chan struct{}), make(chan struct{})
 	done := make(chan error, 1)
 	go func() {
-		done <- d.write(context.WithoutCancel(t.Context()), 1, func(*bbolt.Tx) error {
+		done <- d.write(context.WithoutCancel(t.Context()), 1, func(*bbolt.Tx) (bool, error) {
 			close(inside)
 			<-release
-			return nil
+			return true, nil
 		})
 	}()
 	<-inside
@@ -53,6 +53,42 @@ func hold(t *testing.T, d *Driver) func() {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestIdleWritesWriteNothing: what leaves the records as they are costs no
+// transaction on the disk, be it a lost race, a sweep or a known table.
+func TestIdleWritesWriteNothing(t *testing.T) {
+	t.Parallel()
+	d, now, rec := memory(t), time.Now(), record("a")
+	begin := transactions(t, d)
+	if err := d.Insert(t.Context(), "items", []store.Record{rec}, now)[0]; err != nil {
+		t.Fatal(err)
+	}
+	before := transactions(t, d)
+	if before != begin+1 {
+		t.Fatalf("one record took %d commits", before-begin)
+	}
+	if err := d.Insert(t.Context(), "items", []store.Record{rec}, now)[0]; !errors.Is(err, store.ErrExists) {
+		t.Errorf("insert: %v", err)
+	}
+	if err := d.Replace(t.Context(), "items", rec, 7, now); !errors.Is(err, store.ErrStale) {
+		t.Errorf("replace: %v", err)
+	}
+	if err := d.Delete(t.Context(), "items", "t", "b", 0); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("delete: %v", err)
+	}
+	if n, err := d.Sweep(t.Context(), "items", now, 10); n != 0 || err != nil {
+		t.Errorf("sweep: %d, %v", n, err)
+	}
+	if err := d.Ensure(t.Context(), "items", []string{"x"}); err != nil {
+		t.Errorf("ensure: %v", err)
+	}
+	if after := transactions(t, d); after != before {
+		t.Errorf("%d commits wrote nothing", after-before)
+	}
+	if err := d.Ensure(t.Context(), "items", []string{"x", "y"}); err != nil || transactions(t, d) != before+1 {
+		t.Errorf("a new index: %v, %d commits", err, transactions(t, d)-before)
 	}
 }
 
@@ -133,9 +169,9 @@ func TestBadWriteFailsAlone(t *testing.T) {
 	bad := func(i int) bool { return i == 0 || i == 7 || i == 8 || i == 39 }
 	for i := range n {
 		errs[i] = make(chan error, 1)
-		apply := func(*bbolt.Tx) error { return errors.New("no room") }
+		apply := func(*bbolt.Tx) (bool, error) { return true, errors.New("no room") }
 		if i == 7 {
-			apply = func(*bbolt.Tx) error { panic("damaged page") }
+			apply = func(*bbolt.Tx) (bool, error) { panic("damaged page") }
 		}
 		go func() {
 			if bad(i) {
@@ -176,7 +212,7 @@ func TestLostPatience(t *testing.T) {
 	release()
 
 	ctx, cancel = context.WithCancel(t.Context())
-	err := d.write(ctx, 1, func(*bbolt.Tx) error { cancel(); return nil })
+	err := d.write(ctx, 1, func(*bbolt.Tx) (bool, error) { cancel(); return true, nil })
 	if err != nil {
 		t.Errorf("write whose context ended while it was applied: %v", err)
 	}
@@ -217,7 +253,7 @@ func TestCloseAnswersQueue(t *testing.T) {
 func TestDiskError(t *testing.T) {
 	t.Parallel()
 	d := memory(t)
-	err := d.write(t.Context(), 1, func(*bbolt.Tx) error { return fmt.Errorf("sync: %w", syscall.EIO) })
+	err := d.write(t.Context(), 1, func(*bbolt.Tx) (bool, error) { return true, fmt.Errorf("sync: %w", syscall.EIO) })
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("write: %v", err)
 	}
@@ -249,7 +285,9 @@ func TestDamagedRow(t *testing.T) {
 		}
 	}
 	d := memory(t)
-	err = d.write(t.Context(), 1, func(tx *bbolt.Tx) error { return tx.Bucket([]byte("rows/items")).Put(rowKey("t", "bad"), []byte{9}) })
+	err = d.write(t.Context(), 1, func(tx *bbolt.Tx) (bool, error) {
+		return true, tx.Bucket([]byte("rows/items")).Put(rowKey("t", "bad"), []byte{9})
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
