@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -97,6 +98,7 @@ func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gat
 	if err != nil {
 		return nil, about, errors.Join(err, g.Close())
 	}
+	debug.FreeOSMemory() // hashing the passwords took more than the rest of the start
 	about.Listen, about.AppURL, about.MailDir = public.Addr().String(), "http://app.localhost:"+port, string(cfg.Mail.Directory)
 	return g, about, g.routes.Load(ctx)
 }
