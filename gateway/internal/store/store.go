@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
@@ -106,8 +107,12 @@ func (s *Store) purge(ctx context.Context, table, tenant string) error {
 	}
 }
 
-// claim keeps a table's name for one type.
+// claim keeps a table's name for one type. json.RawMessage is a view of any
+// table, as its documents stand.
 func (s *Store) claim(table string, of reflect.Type) error {
+	if of == reflect.TypeFor[json.RawMessage]() {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if first, ok := s.tables[table]; ok && first != of {

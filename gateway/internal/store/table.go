@@ -46,7 +46,8 @@ type Table[T any] struct {
 var name = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,63}$`)
 
 // Declare creates the table and its indexes where they are missing. Two types
-// cannot share a table: the second one is refused. Names begin
+// cannot share a table: the second one is refused, but for json.RawMessage, which
+// reads any table as it stands. Names begin
 // with a letter and hold letters, digits, "_" and "-". An index that is declared
 // for a table with records does not hold them before they are written again.
 func Declare[T any](ctx context.Context, s *Store, spec Spec[T]) (*Table[T], error) {
