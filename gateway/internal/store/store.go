@@ -107,10 +107,10 @@ func (s *Store) purge(ctx context.Context, table, tenant string) error {
 	}
 }
 
-// claim keeps a table's name for one type. json.RawMessage is a view of any
-// table, as its documents stand.
+// claim keeps a table's name for one type. json.RawMessage and any are views of
+// whatever table, as its documents stand.
 func (s *Store) claim(table string, of reflect.Type) error {
-	if of == reflect.TypeFor[json.RawMessage]() {
+	if of == reflect.TypeFor[json.RawMessage]() || of == reflect.TypeFor[any]() {
 		return nil
 	}
 	s.mu.Lock()
