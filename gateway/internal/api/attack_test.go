@@ -60,7 +60,7 @@ func TestTokensThatAreNot(t *testing.T) {
 		"an assertion":                    sign("acme", tenant.Admin, token.Assertion, nil, time.Hour),
 		"of the workspace system":         sign("acme", tenant.System, token.Access, nil, time.Hour),
 		"of a regular workspace":          sign("acme", "default", token.Access, nil, time.Hour),
-		"of another tenant":               sign("globex", tenant.Admin, token.Access, nil, time.Hour),
+		"of another tenant":               sign("other", tenant.Admin, token.Access, nil, time.Hour),
 		"of the root tenant":              sign(tenant.Root, tenant.Admin, token.Access, nil, time.Hour),
 		"for another audience":            sign("acme", tenant.Admin, token.Access, token.Claims{"aud": []string{c.ClientID}}, time.Hour),
 		"expired":                         sign("acme", tenant.Admin, token.Access, nil, -time.Second),

@@ -24,7 +24,7 @@ func (w *world) proves(id, secret string) bool {
 func TestClientLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	made := w.acme("POST", "/clients", `{"client_name":"App","authorization_server_id":"default","tenant_id":"globex","redirect_uris":"https://app.test/cb",
+	made := w.acme("POST", "/clients", `{"client_name":"App","authorization_server_id":"default","tenant_id":"other","redirect_uris":"https://app.test/cb",
 		"scope":"openid email","fdx":{"a":1},"unknown":true}`).want(201)
 	made.has("tenant_id", "acme", "client_type", "oauth2", "grant_types.0", "authorization_code", "response_types.0", "code",
 		"token_endpoint_auth_method", "client_secret_basic", "redirect_uris.0", "https://app.test/cb", "scopes.1", "email",

@@ -39,7 +39,7 @@ func TestTenantFeatures(t *testing.T) {
 	if f := w.do(w.root, "GET", features, nil).want(200).feature("custom_apps"); f["enabled"] != true {
 		t.Errorf("not switched on: %v", f)
 	}
-	if f := w.do(w.root, "GET", "/api/admin/tenants/globex/features", nil).want(200).feature("custom_apps"); f["enabled"] != false {
+	if f := w.do(w.root, "GET", "/api/admin/tenants/other/features", nil).want(200).feature("custom_apps"); f["enabled"] != false {
 		t.Errorf("switched on in another tenant: %v", f)
 	}
 	// Generated clients leave a false value out.

@@ -17,7 +17,7 @@ func TestIDPLife(t *testing.T) {
 	w.pool("people")
 	w.pool("staff")
 	const all = "/servers/default/idps"
-	made := w.acme("POST", all+"/identity_pool", `{"identity_pool_id":"people","method":"saml","tenant_id":"globex","authorization_server_id":"admin",
+	made := w.acme("POST", all+"/identity_pool", `{"identity_pool_id":"people","method":"saml","tenant_id":"other","authorization_server_id":"admin",
 		"client_id":"stolen","static_amr":["pwd"],"unknown":1}`).want(201)
 	made.has("tenant_id", "acme", "authorization_server_id", "default", "method", "identity_pool", "name", "people",
 		"client_id", "", "static_amr.0", "pwd", "hidden", false, "post_authn_app_id", nil, "version", 3.0)

@@ -85,7 +85,7 @@ func TestReplayKeyIsHeldToItsRequest(t *testing.T) {
 	for name, a := range map[string]*answer{
 		"query":  w.acme("POST", "/clients?application_purpose=custom", body, keyHeader, once).want(201),
 		"caller": w.do(w.holder("admin"), "POST", "/api/admin/acme/clients", body, keyHeader, once).want(201),
-		"tenant": w.do(w.theirs, "POST", "/api/admin/globex/clients", body, keyHeader, once).want(201),
+		"tenant": w.do(w.theirs, "POST", "/api/admin/other/clients", body, keyHeader, once).want(201),
 		"path":   w.acme("POST", "/servers", `{}`, keyHeader, once).want(201),
 	} {
 		if a.header.Get("X-Idempotent-Replayed") != "" {

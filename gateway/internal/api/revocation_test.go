@@ -129,7 +129,7 @@ func TestRevocationStaysInItsWorkspace(t *testing.T) {
 	ann := w.signIn(by, "ann")
 	w.pass()
 	w.acme("DELETE", "/servers/default/tokens", map[string]any{"subjects": []string{ann.subject}}).want(204)
-	w.do(w.theirs, "DELETE", "/api/admin/globex/servers/admin/tokens", map[string]any{"subjects": []string{ann.subject}}).want(204)
+	w.do(w.theirs, "DELETE", "/api/admin/other/servers/admin/tokens", map[string]any{"subjects": []string{ann.subject}}).want(204)
 	if got := ann.alive(t.Context()); got != everything {
 		t.Errorf("after revocations elsewhere there is only: %s", got)
 	}

@@ -29,7 +29,7 @@ func TestRoleLife(t *testing.T) {
 	for _, at := range grants() {
 		for _, who := range []struct{ plural, body, member, value string }{
 			{"subjects", `"type":"identity_pool_user","identity_pool_id":"people","identity_pool_user_id":"ann","workspace_id":"admin"`, "identity_pool_user_id", "ann"},
-			{"subjects", `"type":"idp","workspace_id":"admin","idp_id":"` + by.ID + `","tenant_id":"globex"`, "idp_id", by.ID},
+			{"subjects", `"type":"idp","workspace_id":"admin","idp_id":"` + by.ID + `","tenant_id":"other"`, "idp_id", by.ID},
 			{"clients", `"type":"client","client_id":"` + c.ClientID + `"`, "client_id", c.ClientID},
 		} {
 			find := func() map[string]any {

@@ -13,7 +13,7 @@ func TestRouteLife(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const all = "/servers/default/routes"
-	made := w.acme("POST", all, `{"host":"Wiki.Acme.Test","upstream":"http://192.0.2.7:3000/","tenant_id":"globex","workspace_id":"admin","source":"file","id":"mine"}`).want(201)
+	made := w.acme("POST", all, `{"host":"Wiki.Acme.Test","upstream":"http://192.0.2.7:3000/","tenant_id":"other","workspace_id":"admin","source":"file","id":"mine"}`).want(201)
 	made.has("host", "wiki.acme.test", "path_prefix", "/", "upstream", "http://192.0.2.7:3000", "policy", "signed_in",
 		"tenant_id", "acme", "workspace_id", "default", "source", "api", "id", route.ID("wiki.acme.test", "/"), "workspace_epoch", nil)
 	one := all + "/" + made.at("id").(string)
@@ -48,7 +48,7 @@ func TestRouteRefusals(t *testing.T) {
 		{"unknown policy", `{"host":"a.acme.test","upstream":"http://a.test","policy":"maybe"}`, 422, "policy"},
 		{"the gateway's path", `{"host":"a.acme.test","upstream":"http://a.test","path_prefix":"/.gatepost"}`, 422, "path_prefix"},
 		{"identity header of our own", `{"host":"a.acme.test","upstream":"http://a.test","headers":{"custom":{"Cookie":"sub"}}}`, 422, `headers.custom["Cookie"]`},
-		{"host outside the allowance", `{"host":"a.globex.test","upstream":"http://a.test"}`, 403, "host"},
+		{"host outside the allowance", `{"host":"a.other.test","upstream":"http://a.test"}`, 403, "host"},
 		{"wrong duration", `{"host":"a.acme.test","upstream":"http://a.test","timeouts":{"idle":"long"}}`, 400, "timeouts.idle"},
 		{"wrong type", `{"host":"a.acme.test","max_body":"much"}`, 400, "max_body"},
 		{"broken", `{`, 400, ""},
@@ -85,16 +85,16 @@ func TestHosts(t *testing.T) {
 	}
 	// Claimed twice: by another workspace, by another tenant.
 	w.acme("POST", "/servers/admin/hosts", `{"host":"b.shared.test"}`).refused(409, "host")
-	w.do(w.theirs, "POST", "/api/admin/globex/servers/default/hosts", `{"host":"b.shared.test"}`).refused(409, "host")
-	w.do(w.theirs, "POST", "/api/admin/globex/servers/default/routes", `{"host":"b.shared.test","upstream":"http://192.0.2.7"}`).refused(409, "host")
-	w.do(w.theirs, "DELETE", "/api/admin/globex/servers/default/hosts/b.shared.test", nil).refused(404, "")
+	w.do(w.theirs, "POST", "/api/admin/other/servers/default/hosts", `{"host":"b.shared.test"}`).refused(409, "host")
+	w.do(w.theirs, "POST", "/api/admin/other/servers/default/routes", `{"host":"b.shared.test","upstream":"http://192.0.2.7"}`).refused(409, "host")
+	w.do(w.theirs, "DELETE", "/api/admin/other/servers/default/hosts/b.shared.test", nil).refused(404, "")
 	w.acme("DELETE", "/servers/admin/hosts/b.shared.test", nil).refused(404, "")
 	// Held as long as it has routes.
 	id := w.acme("POST", "/servers/default/routes", `{"host":"b.shared.test","upstream":"http://192.0.2.7"}`).want(201).at("id").(string)
 	w.acme("DELETE", hosts+"/b.shared.test", nil).refused(409, "host")
 	w.acme("DELETE", "/servers/default/routes/"+id, nil).want(204)
 	w.acme("DELETE", hosts+"/b.shared.test", nil).want(204)
-	w.do(w.theirs, "POST", "/api/admin/globex/servers/default/hosts", `{"host":"b.shared.test"}`).want(201)
+	w.do(w.theirs, "POST", "/api/admin/other/servers/default/hosts", `{"host":"b.shared.test"}`).want(201)
 
 	w.acme("POST", hosts, `{"host":"a b"}`).refused(422, "host")
 	w.acme("POST", hosts, `{}`).refused(422, "host")
@@ -139,6 +139,6 @@ func TestFileRoutesAreReadOnly(t *testing.T) {
 	w.acme("DELETE", all+"/"+file, nil).refused(409, "")
 	w.acme("GET", "/servers/admin/routes/"+file, nil).refused(404, "")
 	w.acme("GET", "/servers/admin/routes", nil).want(200).has("routes", []any{})
-	w.do(w.theirs, "GET", "/api/admin/globex/servers/default/routes/"+file, nil).refused(404, "")
-	w.do(w.theirs, "GET", "/api/admin/globex/servers/default/routes", nil).want(200).has("routes", []any{})
+	w.do(w.theirs, "GET", "/api/admin/other/servers/default/routes/"+file, nil).refused(404, "")
+	w.do(w.theirs, "GET", "/api/admin/other/servers/default/routes", nil).want(200).has("routes", []any{})
 }

@@ -161,7 +161,7 @@ func TestNoForeignIDs(t *testing.T) {
 	for name, v := range nobodys {
 		nobodys[name] = strings.Map(func(r rune) rune { return map[bool]rune{true: r, false: 'q'}[r == '.'] }, v)
 	}
-	theirs["tid"], nobodys["tid"], nobodys["metadataType"] = "globex", "globex", "admin"
+	theirs["tid"], nobodys["tid"], nobodys["metadataType"] = "other", "other", "admin"
 	tokens := map[string]string{"admin": w.theirs, "system": w.theirsSys}
 	for _, p := range w.table {
 		raw := tokens[p.family()]
@@ -175,11 +175,11 @@ func TestNoForeignIDs(t *testing.T) {
 			}
 		}
 	}
-	w.do(w.theirs, "POST", "/api/admin/globex/clients", `{"authorization_server_id":"shop"}`).refused(404, "")
-	w.do(w.theirs, "POST", "/api/admin/globex/servers/default/idps/identity_pool", `{"identity_pool_id":"people"}`).refused(422, "identity_pool_id")
+	w.do(w.theirs, "POST", "/api/admin/other/clients", `{"authorization_server_id":"shop"}`).refused(404, "")
+	w.do(w.theirs, "POST", "/api/admin/other/servers/default/idps/identity_pool", `{"identity_pool_id":"people"}`).refused(422, "identity_pool_id")
 	// Ids are each tenant's own: what acme has taken is free here.
-	w.do(w.theirs, "POST", "/api/admin/globex/servers", `{"id":"shop"}`).want(201)
-	w.do(w.theirs, "POST", "/api/admin/globex/clients", `{"authorization_server_id":"shop","client_id":"acme-app"}`).want(201)
+	w.do(w.theirs, "POST", "/api/admin/other/servers", `{"id":"shop"}`).want(201)
+	w.do(w.theirs, "POST", "/api/admin/other/clients", `{"authorization_server_id":"shop","client_id":"acme-app"}`).want(201)
 	if d := cmp.Diff(before, w.snapshot(values)); d != "" {
 		t.Errorf("acme has changed: %s", d)
 	}
@@ -230,7 +230,7 @@ func (w *world) strangers() map[string]string {
 	w.ok(w.roles.Grant(ctx, on, role.Client("acme", app.ClientID, app.Epoch), role.Admin)) // a role does not make it an API client
 	return map[string]string{
 		"nothing": "", "garbage": "x.y.z", rootAdmin: w.root, rootBackend: w.rootSystem,
-		"globex's administrator": w.theirs, "globex's backend": w.theirsSys,
+		"other's administrator": w.theirs, "other's backend": w.theirsSys,
 		"a member of the root tenant": w.rootRole(role.Member), "a root backend without scopes": w.rootClient(tenant.System),
 		"a client without a role": roleless, "a client without scopes": scopeless, "a person without a role": person,
 		"a regular workspace's client": w.token(app),

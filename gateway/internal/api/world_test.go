@@ -13,21 +13,18 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/session"
-	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
-// world is a house with the root tenant's API clients and a third tenant,
-// globex, that has something of everything. Every success is held against
-// testdata/operations.txt too.
+// world is a house with the root tenant's API clients. Every success is held
+// against testdata/operations.txt too.
 type world struct {
 	*house
 	root       string // a token with the role admin on the root tenant
 	rootSystem string // a token of the root tenant's workspace system with all scopes
-	globex     setup.Created
-	theirs     string // a token with the role admin on globex
-	theirsSys  string // a token of globex's workspace system with all scopes
+	theirs     string // a token with the role admin on the tenant other
+	theirsSys  string // a token of other's workspace system with all scopes
 }
 
 func newWorld(t testing.TB) *world {
@@ -37,12 +34,9 @@ func newWorld(t testing.TB) *world {
 	w.sessions.Dead = func(s *session.Session) bool { return w.marks.Dead(signin.Ref(s)) }
 	w.root = w.rootClient(tenant.Admin)
 	w.rootSystem = w.rootClient(tenant.System, client.SystemScopes(tenant.Root)...)
-	made, err := w.parts.Setup.Tenant(t.Context(), tenant.Tenant{ID: "globex", Name: "Globex"}, true)
-	w.ok(err)
-	w.globex = made
-	w.theirs, w.theirsSys = w.token(w.theirClient(tenant.Admin)), w.token(w.theirClient(tenant.System))
+	w.theirs, w.theirsSys = w.other, w.token(w.theirClient(tenant.System))
 	w.ok(w.parts.Routes.Allow(t.Context(), route.Allowance{Tenant: "acme", HostSuffixes: []string{"acme.test", "shared.test"}}))
-	w.ok(w.parts.Routes.Allow(t.Context(), route.Allowance{Tenant: "globex", HostSuffixes: []string{"globex.test", "shared.test"}}))
+	w.ok(w.parts.Routes.Allow(t.Context(), route.Allowance{Tenant: "other", HostSuffixes: []string{"other.test", "shared.test"}}))
 	w.pass()
 	return w
 }
@@ -86,16 +80,17 @@ func (w *world) rootClient(workspace string, scopes ...string) string {
 	return w.token(c)
 }
 
-// theirClient is the API client of a workspace of globex.
+// theirClient is the API client of a workspace of other, with its secret.
 func (w *world) theirClient(workspace string) client.Client {
 	w.t.Helper()
-	for _, c := range w.globex.Clients {
-		if c.ClientName == "API client" && c.WorkspaceID == workspace {
-			return c
-		}
+	all, err := w.clients.Clients.All(w.t.Context(), tenant.Key{Tenant: "other", Workspace: workspace})
+	w.ok(err)
+	i := slices.IndexFunc(all, func(c client.Client) bool { return c.ClientName == "API client" })
+	if i < 0 {
+		w.t.Fatalf("other has no API client in %s", workspace)
 	}
-	w.t.Fatalf("globex has no API client in %s", workspace)
-	return client.Client{}
+	w.ok(w.clients.Clients.Reveal(w.t.Context(), &all[i]))
+	return all[i]
 }
 
 // pass lets a moment pass: what is revoked then ends what was issued before.
