@@ -241,3 +241,33 @@ func TestFlagTakesEffect(t *testing.T) {
 		}
 	}
 }
+
+// A gateway that is told to end before it has begun ends all the same.
+func TestEndBeforeTheBeginning(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		dir := t.TempDir()
+		cfg := config.Default()
+		cfg.Listen.Public.Address, cfg.Listen.Ops.Address, cfg.DataDir = "127.0.0.1:0", "127.0.0.1:0", config.Path(dir)
+		cfg, err := config.Finish(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := New(t.Context(), Config{Config: cfg, driver: storetest.Memory(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		go stop() // at once, or a moment later
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(30 * time.Second):
+			t.Fatal("it runs on")
+		}
+	}
+}

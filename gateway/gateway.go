@@ -158,7 +158,7 @@ const drainTime = 10 * time.Second
 // It returns nil after an orderly end.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.cfg.Log.Info("gatepost serves", "base_url", g.cfg.BaseURL, "listen", g.Addr(), "ops", g.OpsAddr(), "store", g.store.Name())
-	if err := g.announceSetup(ctx); err != nil {
+	if err := g.announceSetup(ctx); err != nil && ctx.Err() == nil {
 		return errors.Join(err, g.Close())
 	}
 	group, running := errgroup.WithContext(ctx)
@@ -171,19 +171,32 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { return serveHTTP(running, g.operator, g.operatorHandler()) })
 	group.Go(func() error {
 		<-running.Done()
-		return g.drain(context.WithoutCancel(running))
+		g.drain(context.WithoutCancel(running))
+		return nil
 	})
 	err := group.Wait()
-	return errors.Join(err, g.Close())
+	return errors.Join(unlessEnded(ctx, err), g.Close())
 }
 
-// drain lets running requests end.
-func (g *Gateway) drain(ctx context.Context) error {
+// unlessEnded drops an error that only says that ctx has ended: that is how Run
+// is told to end.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// drain lets running requests end. Clients that take too long lose their
+// connection; that is no failure of ours.
+func (g *Gateway) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	g.health.Drain()
 	g.proxy.Close()
-	return errors.Join(g.web.Shutdown(ctx), g.healthy.Shutdown(ctx))
+	if err := errors.Join(g.web.Shutdown(ctx), g.healthy.Shutdown(ctx)); err != nil {
+		g.cfg.Log.Warn("not every request came to its end", "error", err)
+	}
 }
 
 // serveHTTP answers on a listener of ours until ctx ends; nil listens nowhere.
