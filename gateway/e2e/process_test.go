@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -212,18 +213,17 @@ func TestSIGTERM(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			g := startServe(t, freeListeners)
-			idle, half := g.dial(t), g.dial(t)
+			idle, half := g.dial(t), g.begin(t)
 			send(t, idle, "GET /setup HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
 			resp, err := http.ReadResponse(bufio.NewReader(idle), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			text(t, resp)
-			send(t, half, "POST /setup HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 100\r\n\r\ntoken=")
 			if err := g.cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}
-			send(t, half, strings.Repeat("x", 94))
+			send(t, half, strings.Repeat("x", 100))
 			if resp, err := http.ReadResponse(bufio.NewReader(half), nil); err != nil {
 				t.Errorf("the running request was cut off: %v", err)
 			} else {
@@ -241,6 +241,76 @@ func TestSIGTERM(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSIGTERMAtAnyMoment: a signal in the middle of the start, or right after
+// it, ends the gateway as well.
+func TestSIGTERMAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		moment string
+		come   func(dir string, out *output) bool
+	}{
+		{"the key ring is there", func(dir string, _ *output) bool { return exists(dir, "keys") }},
+		{"the store is there", func(dir string, _ *output) bool { return exists(dir, "gatepost.db") }},
+		{"the operator socket is there", func(dir string, _ *output) bool { return exists(dir, "operator.sock") }},
+		{"it says that it serves", func(_ string, out *output) bool { return serves.MatchString(out.String()) }},
+		{"it logs the link", func(_ string, out *output) bool { return loggedLink.MatchString(out.String()) }},
+	} {
+		t.Run(tc.moment, func(t *testing.T) {
+			t.Parallel()
+			for range 3 {
+				dir, out := openDir(t), &output{}
+				cmd := exec.Command(binary, "serve", "--config", configure(t, dir, freeListeners))
+				cmd.Stdout, cmd.Stderr = out, out
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				tick := time.NewTicker(time.Millisecond)
+				for !tc.come(filepath.Join(dir, "data"), out) {
+					<-tick.C
+				}
+				tick.Stop()
+				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+					t.Fatal(err)
+				}
+				kill := time.AfterFunc(15*time.Second, func() { _ = cmd.Process.Kill() })
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("it ended with %v:\n%s", err, out)
+				}
+				kill.Stop()
+			}
+		})
+	}
+}
+
+func exists(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
+}
+
+// TestSIGTERMWithStuckClient: a client that never sends the rest of its request
+// is cut off after a while; the end is still an orderly one.
+func TestSIGTERMWithStuckClient(t *testing.T) {
+	t.Parallel()
+	g := startServe(t, freeListeners)
+	g.begin(t)
+	g.stop(t) // wants it to end with 0
+	if !strings.Contains(g.out.String(), "not every request came to its end") {
+		t.Errorf("nobody was stuck:\n%s", g.out)
+	}
+}
+
+// begin sends a request but for its body, and waits until the gateway reads that.
+func (g *gate) begin(t *testing.T) net.Conn {
+	t.Helper()
+	conn := g.dial(t)
+	send(t, conn, "POST /setup HTTP/1.1\r\nHost: localhost:8080\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+	answer := make([]byte, len("HTTP/1.1 100 Continue\r\n\r\n"))
+	if _, err := io.ReadFull(conn, answer); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 100 ") {
+		t.Fatalf("%v: %s", err, answer)
+	}
+	return conn
 }
 
 func (g *gate) dial(t *testing.T) net.Conn {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -65,13 +67,23 @@ func serveCommand() *cobra.Command {
 			return err
 		}
 		log := logger(cfg.Log)
-		g, err := gateway.New(cmd.Context(), gateway.Config{Config: cfg, Version: c.Root().Version, Log: log})
+		ctx := cmd.Context()
+		g, err := gateway.New(ctx, gateway.Config{Config: cfg, Version: c.Root().Version, Log: log})
 		if err != nil {
-			return err
+			return unlessEnded(ctx, err)
 		}
-		return g.Run(cmd.Context())
+		return unlessEnded(ctx, g.Run(ctx))
 	}
 	return c
+}
+
+// unlessEnded makes the end that a signal asked for an orderly one, also in the
+// middle of the start.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // logger writes to standard error what the configuration asks for.
@@ -121,9 +133,10 @@ func demoCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return gateway.Demo(cmd.Context(), gateway.DemoConfig{
+		ctx := cmd.Context()
+		return unlessEnded(ctx, gateway.Demo(ctx, gateway.DemoConfig{
 			Config: cfg, Listen: *listen, Data: *data, Out: cmd.OutOrStdout(), Version: c.Root().Version, Log: logger(cfg.Log),
-		})
+		}))
 	}
 	return c
 }

@@ -101,6 +101,7 @@ type Server struct {
 
 	mu    sync.Mutex
 	edges []*edge
+	ended bool // Shutdown has begun
 }
 
 // Area is a part of the product that mounts its own routes.
@@ -180,8 +181,12 @@ func (s *Server) Serve(ln net.Listener) error {
 		s.cfg.Observe(Sample{Method: "other", Status: fasthttp.StatusTooManyRequests, Refused: "connections"})
 	})
 	s.mu.Lock()
+	late := s.ended
 	s.edges = append(s.edges, e)
 	s.mu.Unlock()
+	if late {
+		return e.Close()
+	}
 	if err := s.app.Listener(e); err != nil {
 		return fmt.Errorf("serve %s: %w", ln.Addr(), err)
 	}
@@ -192,11 +197,14 @@ func (s *Server) Serve(ln net.Listener) error {
 // when ctx ends; then it returns ctx's error. Streams learn of it by
 // [Draining].
 func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.ended = true
+	edges := slices.Clone(s.edges)
+	s.mu.Unlock()
 	err := s.app.ShutdownWithContext(ctx)
 	s.cut()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, e := range s.edges {
+	for _, e := range edges {
+		_ = e.Close() // open if its Serve has only begun, so that fasthttp did not know it
 		e.closeAll()
 	}
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -393,5 +394,45 @@ func TestShutdownCutsWhatDoesNotEnd(t *testing.T) {
 	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.ReadAll(c); errors.Is(err, context.DeadlineExceeded) {
 		t.Error("the connection stayed open")
+	}
+}
+
+// TestShutdownMeetsServe: whichever comes first, Serve ends and the port is free.
+func TestShutdownMeetsServe(t *testing.T) {
+	t.Parallel()
+	for i := range 60 {
+		ln, err := web.Listen(t.Context(), web.Listening{Addr: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, served, stopped := web.New(web.Config{}), make(chan error, 1), make(chan error, 1)
+		serve := func() { served <- s.Serve(ln) }
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		if i%3 > 0 {
+			go serve()
+		}
+		if i%3 == 2 {
+			runtime.Gosched()
+		}
+		stopped <- s.Shutdown(ctx)
+		if i%3 == 0 {
+			go serve()
+		}
+		select {
+		case err := <-served:
+			if err != nil {
+				t.Errorf("Serve: %v", err)
+			}
+		case <-ctx.Done():
+			t.Fatal("Serve goes on after Shutdown")
+		}
+		if err := <-stopped; err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if c, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+			_ = c.Close()
+			t.Error("the listener is still open")
+		}
+		cancel()
 	}
 }
