@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,6 +18,7 @@ type image struct {
 	from       string
 	uid        uint32
 	env        []string
+	expose     []string
 	entrypoint []string
 	health     []string
 	copies     [][]string // words of the COPY instructions
@@ -48,6 +50,8 @@ func readDockerfile(t *testing.T) image {
 			im.uid = uint32(uid)
 		case "ENV":
 			im.env = append(im.env, rest)
+		case "EXPOSE":
+			im.expose = strings.Fields(rest)
 		case "COPY":
 			im.copies = append(im.copies, strings.Fields(rest))
 		case "ENTRYPOINT":
@@ -84,11 +88,14 @@ func TestDockerfile(t *testing.T) {
 			t.Errorf("the program of the image is not built like that of the tests: %s is not in %s", flag, im.build)
 		}
 	}
+	if !slices.Contains(im.env, "GATEPOST_LISTEN__PUBLIC__ADDRESS=:8080") || !slices.Contains(im.expose, "8080") {
+		t.Errorf("the image listens at %v and exposes %v", im.env, im.expose)
+	}
 	root := openDir(t)
 	run := im.process(t, root)
 	configure(t, mkdir(t, filepath.Join(root, "etc", "gatepost")), freeListeners)
 	g := &gate{demo: demo{dir: root, out: &output{}}}
-	g.cmd = run(im.entrypoint)
+	g.cmd = run(im.entrypoint, "GATEPOST_LISTEN__PUBLIC__ADDRESS=127.0.0.1:0") // 8080 may be taken here
 	g.cmd.Stdout, g.cmd.Stderr = g.out, g.out
 	g.start(t)
 	if out, err := outcome(t, run(im.health, "GATEPOST_LISTEN__OPS__ADDRESS="+g.ops)); err != nil || out != "ready\n" {
@@ -103,6 +110,11 @@ func TestDockerfile(t *testing.T) {
 	}
 	if owner := info.Sys().(*syscall.Stat_t).Uid; os.Getuid() == 0 && owner != im.uid {
 		t.Errorf("the gateway ran as %d, the image says %d", owner, im.uid)
+	}
+	// As the comment at the top of the Dockerfile says.
+	setup := []string{"/gatepost", "setup", "--config", "/etc/gatepost/gatepost.yaml", "--client-file", "/var/lib/gatepost/client.json"}
+	if out, err := outcome(t, run(setup)); err != nil || !strings.Contains(out, "is set up") {
+		t.Errorf("docker exec: %q, %v", out, err)
 	}
 	g.stop(t)
 	out, err := outcome(t, run(im.health, "GATEPOST_LISTEN__OPS__ADDRESS="+g.ops))
