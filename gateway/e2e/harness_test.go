@@ -160,8 +160,7 @@ func (d *demo) stop(t *testing.T) {
 		}
 	case <-time.After(15 * time.Second):
 		_ = d.cmd.Process.Kill()
-		<-done
-		t.Errorf("the demo did not stop:\n%s", d.out)
+		t.Errorf("the demo did not stop, and was killed (%v):\n%s", <-done, d.out)
 	}
 	if t.Failed() {
 		t.Logf("gatepost demo printed:\n%s", d.out)
