@@ -72,7 +72,7 @@ func serveCommand() *cobra.Command {
 		if err != nil {
 			return unlessEnded(ctx, err)
 		}
-		return unlessEnded(ctx, g.Run(ctx))
+		return g.Run(ctx)
 	}
 	return c
 }
