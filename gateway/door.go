@@ -112,7 +112,8 @@ func text(v any) (string, bool) {
 	return string(raw), err == nil
 }
 
-// Bearer returns who an access token of the route's workspace stands for.
+// Bearer returns who an access token of the route's workspace stands for. The
+// token must be meant for the app: its audience holds the route's origin.
 func (d *door) Bearer(ctx context.Context, r *route.Route, raw string) (*proxy.Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, doorWait)
 	defer cancel()
@@ -120,7 +121,7 @@ func (d *door) Bearer(ctx context.Context, r *route.Route, raw string) (*proxy.I
 	if err != nil {
 		return nil, err
 	}
-	b, err := d.signin.Bearer(ctx, space, "", raw)
+	b, err := d.signin.Bearer(ctx, space, r.Origin, raw)
 	if err != nil {
 		return nil, err
 	}
