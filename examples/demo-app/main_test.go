@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/go-cmp/cmp"
@@ -119,6 +121,25 @@ func TestPage(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A browser opens a connection ahead of need. It must not make the end of the
+// program an error; start looks at that.
+func TestEndsDespiteAnUnusedConnection(t *testing.T) {
+	t.Parallel()
+	var unused net.Conn
+	t.Cleanup(func() {
+		if unused != nil {
+			_ = unused.Close() // after the end of the program
+		}
+	})
+	at := start(t)
+	var err error
+	unused, err = new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(at, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // the server must have accepted it before the end
 }
 
 func TestStyle(t *testing.T) {
