@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -206,4 +207,60 @@ func TestHostIsClaimedOnce(t *testing.T) {
 	d.api(t, admin, http.MethodPost, "/api/admin/"+d.Tenant+"/servers/other/routes", route, http.StatusConflict, nil)
 	route["host"] = strings.TrimPrefix(d.BaseURL, "http://")
 	d.api(t, admin, http.MethodPost, "/api/admin/"+d.Tenant+"/servers/other/routes", route, http.StatusConflict, nil)
+}
+
+// A token that one app of a workspace was given must not open another: RFC 9068
+// section 4 has the resource look for itself in aud.
+func TestBearerTokenOpensOnlyTheAppItIsMeantFor(t *testing.T) {
+	t.Parallel()
+	d := startDemo(t)
+	admin := d.clientToken(t, "admin")
+	d.api(t, admin, http.MethodPost, "/api/admin/"+d.Tenant+"/servers/"+d.Workspace+"/routes", map[string]any{
+		"host": strings.TrimPrefix(d.AppURL, "http://"), "path_prefix": "/headers", "upstream": d.appAddress(t, admin),
+		"credentials": []string{"bearer"},
+	}, http.StatusCreated, nil)
+	for name, audience := range map[string][]string{"meant": {d.AppURL}, "other": {"http://other.localhost"}, "none": nil} {
+		c := demoClient{TokenURL: d.Clients["confidential"].TokenURL}
+		d.api(t, admin, http.MethodPost, "/api/admin/"+d.Tenant+"/clients", map[string]any{
+			"authorization_server_id": d.Workspace, "client_name": name, "audience": audience,
+			"grant_types": []string{"client_credentials"}, "scopes": []string{"profile"},
+		}, http.StatusCreated, &c)
+		c.TokenURL = d.Clients["confidential"].TokenURL
+		d.Clients[name] = c
+	}
+	person, _ := d.tokens(t, 0, "openid profile")["access_token"].(string)
+	// Routes come into effect within a second of the answer.
+	eventually(t, "the route for bearer tokens", func() error {
+		if got := d.status(t, http.MethodGet, d.AppURL+"/headers", d.clientToken(t, "meant"), ""); got != http.StatusOK {
+			return fmt.Errorf("the token meant for the app: %d", got)
+		}
+		return nil
+	})
+	for name, raw := range map[string]string{
+		"another app's":    d.clientToken(t, "other"),
+		"no app's":         d.clientToken(t, "none"),
+		"a person's":       person,
+		"another tenant's": d.clientToken(t, "root"),
+		"the API's":        admin,
+		"nothing":          "",
+	} {
+		if got := d.status(t, http.MethodGet, d.AppURL+"/headers", raw, ""); got != http.StatusUnauthorized {
+			t.Errorf("%s: %d", name, got)
+		}
+	}
+}
+
+// appAddress returns where the demo app listens.
+func (d *demo) appAddress(t *testing.T, admin string) string {
+	t.Helper()
+	var page struct {
+		Routes []struct {
+			Upstream string `json:"upstream"`
+		} `json:"routes"`
+	}
+	d.api(t, admin, http.MethodGet, "/api/admin/"+d.Tenant+"/servers/"+d.Workspace+"/routes", nil, http.StatusOK, &page)
+	if len(page.Routes) == 0 {
+		t.Fatal("the demo has no route")
+	}
+	return page.Routes[0].Upstream
 }
