@@ -69,7 +69,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 fault: ## long fault runs (crashes, kill -9, lies of a backend), FAULT_ROUNDS of each
-	@dirs=$$(grep -rlE --include='*_test.go' 'GATEPOST_FAULT_ROUNDS' gateway plugins scripts authctx 2>/dev/null | xargs -rn1 dirname | sort -u | sed 's|^|./|'); \
+	@dirs=$$(grep -rlE --include='*_test.go' 'GATEPOST_FAULT_ROUNDS' $(wildcard authctx gateway plugins scripts) | xargs -rn1 dirname | sort -u | sed 's|^|./|'); \
 	[ -z "$$dirs" ] || GATEPOST_FAULT_ROUNDS=$(FAULT_ROUNDS) go test $(RACE) -count=1 -timeout 60m -v $$dirs
 
 bench: ## Go benchmarks, compared with BENCH_OLD if it is there, and the proxy beside nginx and Caddy
