@@ -13,7 +13,7 @@ func rows() []row {
 		{8, []string{"portal", "console", "openid", "api", "proxy", "ops"}},
 		{7, []string{"signin", "promote", "setup"}},
 		{6, []string{"live", "login", "postauth"}},
-		{5, []string{"idp", "customapp", "token"}},
+		{5, []string{"idp", "customapp", "token", "selfservice"}},
 		{4, []string{"client", "script", "pool"}},
 		{3, []string{"tenant", "role", "session", "grant", "route", "notify", "pluginhost"}},
 		{2, []string{"changes", "flag", "limit", "audit", "job", "page"}},
