@@ -19,7 +19,8 @@ var ErrRefused = errors.New("the address may not be called")
 // safe for concurrent use.
 type Guard struct {
 	// Allow grants networks that are otherwise refused. Addresses at which clouds
-	// hand out credentials need a grant of exactly that address.
+	// hand out credentials need a grant of exactly that address; unspecified ones
+	// (0.0.0.0, ::) are never granted.
 	Allow []netip.Prefix
 	// Own are listeners of this process that nobody may reach through it, whatever
 	// Allow says. An unspecified address means that port on every local address.
@@ -47,6 +48,9 @@ func (g *Guard) Control(network, address string, _ syscall.RawConn) error {
 // ErrRefused that names the address and its kind in the cause only.
 func (g *Guard) Check(to netip.AddrPort) error {
 	addr := to.Addr().Unmap().WithZone("")
+	if addr.IsUnspecified() {
+		return refuse(to.String(), "unspecified: systems connect it to this machine")
+	}
 	if g.own(addr, to.Port()) {
 		return refuse(to.String(), "this gateway's own listener")
 	}
@@ -101,7 +105,7 @@ func (g *Guard) own(addr netip.Addr, port uint16) bool {
 // local tells whether addr is of this machine. It asks the system each time:
 // interfaces come and go. When the system does not say, every address counts.
 func local(addr netip.Addr) bool {
-	if addr.IsLoopback() || addr.IsUnspecified() {
+	if addr.IsLoopback() {
 		return true
 	}
 	all, err := net.InterfaceAddrs()

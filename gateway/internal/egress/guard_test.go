@@ -137,6 +137,23 @@ func TestOwnListeners(t *testing.T) {
 	}
 }
 
+// Linux connects an unspecified address to this machine, where it would lead
+// around Own: no grant opens it.
+func TestUnspecifiedIsNeverAllowed(t *testing.T) {
+	t.Parallel()
+	g := egress.Guard{
+		Allow: prefixes("0.0.0.0/0", "::/0", "0.0.0.0/32", "::/128"), Own: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:9090")},
+	}
+	for _, to := range []string{"0.0.0.0:9090", "[::]:9090", "[::ffff:0.0.0.0]:9090", "[::%lo]:9090", "0.0.0.0:80", "[::]:80"} {
+		if err := g.Check(netip.MustParseAddrPort(to)); !errors.Is(err, egress.ErrRefused) {
+			t.Errorf("Check(%s) = %v, want ErrRefused", to, err)
+		}
+		if err := g.Control("tcp6", to, nil); !errors.Is(err, egress.ErrRefused) {
+			t.Errorf("Control(%s) = %v, want ErrRefused", to, err)
+		}
+	}
+}
+
 func TestControlRefusesOtherNetworks(t *testing.T) {
 	t.Parallel()
 	g := egress.Guard{Allow: prefixes("0.0.0.0/0")}
