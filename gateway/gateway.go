@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gatepost/gatepost/gateway/internal/config"
+	"github.com/gatepost/gatepost/gateway/internal/egress"
 	"github.com/gatepost/gatepost/gateway/internal/job"
 	"github.com/gatepost/gatepost/gateway/internal/ops"
 	"github.com/gatepost/gatepost/gateway/internal/proxy"
@@ -65,6 +66,7 @@ func New(ctx context.Context, c Config) (_ *Gateway, err error) {
 	if err := g.listen(ctx); err != nil {
 		return nil, err
 	}
+	g.egress = egress.Client(&egress.Guard{Allow: config.Prefixes(c.Egress.Allow), Own: g.ownAddresses()}, egress.Limits{})
 	if g.ring, err = openRing(c.Config); err != nil {
 		return nil, err
 	}

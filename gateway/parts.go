@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -32,6 +33,8 @@ type parts struct {
 	cfg   Config
 	ring  *vault.Ring
 	store *store.Store
+	// egress calls addresses that people wrote: the public ones and egress.allow.
+	egress *http.Client
 
 	log      *changes.Log
 	audit    *audit.Recorder
