@@ -19,7 +19,6 @@ const (
 	ForApps       = "apps"       // routes of a workspace
 	ForBase       = "base"       // the gateway's own pages and API
 	ForExtensions = "extensions" // pages of plugins
-	ForOps        = "ops"        // health and metrics
 )
 
 // Host is the claim of a host name, without a port. It is a record of the root
@@ -38,8 +37,9 @@ func (h *Host) heldBy(tenant, workspace, purpose string) bool {
 }
 
 // Claim makes a host a workspace's. Claiming it again is no error. Another
-// owner gives fault.Conflict, a name outside the tenant's allowance
-// fault.Denied. A claim whose workspace is gone is taken over.
+// owner, also one that the configuration file names and that does not exist
+// yet, gives fault.Conflict, a name outside the tenant's allowance
+// fault.Denied. A claim whose owner is gone is taken over.
 func (k *Keeper) Claim(ctx context.Context, host, tenant, workspace string) (Host, error) {
 	var bad problems
 	if bad.host("host", NormalHost(host)); len(bad) > 0 {
@@ -48,6 +48,9 @@ func (k *Keeper) Claim(ctx context.Context, host, tenant, workspace string) (Hos
 	name := Hostname(host)
 	if err := k.mayClaim(ctx, tenant, name); err != nil {
 		return Host{}, err
+	}
+	if p := k.placed(name); p != nil && !p.heldBy(tenant, workspace, ForApps) {
+		return Host{}, foreign()
 	}
 	return k.claim(ctx, Host{Name: name, Tenant: tenant, Workspace: workspace, Purpose: ForApps})
 }
@@ -63,69 +66,63 @@ func (k *Keeper) Reserve(ctx context.Context, purpose string, hosts ...string) e
 	return nil
 }
 
-// ReserveStatic claims the hosts of the routes of the configuration file, at
-// start and before Load.
-func (k *Keeper) ReserveStatic(ctx context.Context) error {
-	for i := range k.Static {
-		r := &k.Static[i]
-		if bad := r.Problems(); len(bad) > 0 {
-			return fmt.Errorf("routes[%d]: %w", i, bad[0])
-		}
-		if _, err := k.claim(ctx, Host{Name: Hostname(r.Host), Tenant: r.Tenant, Workspace: r.Workspace, Purpose: ForApps}); err != nil {
-			return fmt.Errorf("routes[%d]: host %s: %w", i, r.Host, err)
-		}
+// claim takes the record and tells the change log.
+func (k *Keeper) claim(ctx context.Context, h Host) (Host, error) {
+	h, isNew, err := k.take(ctx, h)
+	if err != nil || !isNew {
+		return h, err
 	}
-	return nil
+	return h, k.changed(ctx, changes.KindHost, h.Tenant, h.Workspace, h.Name)
 }
 
-// claim creates the record, or finds it ours, or takes over a void one.
-func (k *Keeper) claim(ctx context.Context, h Host) (Host, error) {
+// take creates the record, or finds it ours, or takes over a void one.
+func (k *Keeper) take(ctx context.Context, h Host) (_ Host, isNew bool, err error) {
 	if h.Workspace != "" {
-		epoch, err := k.epoch(ctx, h.Tenant, h.Workspace)
-		if err != nil {
-			return Host{}, err
+		if h.Epoch, err = k.epoch(ctx, h.Tenant, h.Workspace); err != nil {
+			return Host{}, false, err
 		}
-		h.Epoch = epoch
 	}
 	h.Created = k.Now().UTC()
 	for {
 		_, err := k.hosts.Create(ctx, Root, store.ID(h.Name), h)
-		if err == nil {
-			return h, k.changed(ctx, changes.KindHost, h.Tenant, h.Workspace, h.Name)
-		}
 		if !errors.Is(err, store.ErrExists) {
-			return Host{}, err
+			return h, true, err
 		}
 		held, err := k.hosts.Get(ctx, Root, store.ID(h.Name))
 		if errors.Is(err, store.ErrNotFound) {
 			continue // released meanwhile
 		}
 		if err != nil {
-			return Host{}, err
+			return Host{}, false, err
 		}
 		if held.Value.heldBy(h.Tenant, h.Workspace, h.Purpose) && held.Value.Epoch == h.Epoch {
-			return held.Value, nil
+			return held.Value, false, nil
 		}
 		live, err := k.live(ctx, &held.Value)
 		if err != nil {
-			return Host{}, err
+			return Host{}, false, err
 		}
 		if live {
-			return Host{}, fault.At(fault.Conflict, "host", "This host belongs to another workspace or to the gateway itself.")
+			return Host{}, false, foreign()
 		}
 		_, err = k.hosts.Swap(ctx, Root, held.ID, held.Rev, h)
-		if err == nil {
-			return h, k.changed(ctx, changes.KindHost, h.Tenant, h.Workspace, h.Name)
-		}
 		if !errors.Is(err, store.ErrStale) && !errors.Is(err, store.ErrNotFound) {
-			return Host{}, err
+			return h, true, err
 		}
 	}
 }
 
-// live tells whether the owner of a claim still exists.
+func foreign() error {
+	return fault.At(fault.Conflict, "host", "This host belongs to another workspace or to the gateway itself.")
+}
+
+// live tells whether the owner of a claim still exists. A host that was the
+// gateway's own under other settings has none.
 func (k *Keeper) live(ctx context.Context, h *Host) (bool, error) {
-	if h.Workspace == "" || k.Epoch == nil {
+	if h.Workspace == "" {
+		return k.Own == nil || Hostname(k.Own[h.Purpose]) == h.Name, nil
+	}
+	if k.Epoch == nil {
 		return true, nil
 	}
 	epoch, err := k.Epoch(ctx, h.Tenant, h.Workspace)
@@ -135,8 +132,9 @@ func (k *Keeper) live(ctx context.Context, h *Host) (bool, error) {
 	return epoch == h.Epoch, err
 }
 
-// Release gives a host of a workspace up. Its routes must be gone first, else
-// fault.Conflict; somebody else's host is fault.NotFound.
+// Release gives a host of a workspace up. Its routes must be gone first, and it
+// must not be in the configuration file, else fault.Conflict; somebody else's
+// host is fault.NotFound.
 func (k *Keeper) Release(ctx context.Context, host, tenant, workspace string) error {
 	name := Hostname(host)
 	held, err := k.hosts.Get(ctx, Root, store.ID(name))
@@ -148,6 +146,9 @@ func (k *Keeper) Release(ctx context.Context, host, tenant, workspace string) er
 	}
 	if err != nil {
 		return err
+	}
+	if k.placed(name) != nil {
+		return fault.At(fault.Conflict, "host", "This host is in the configuration file; change it there.")
 	}
 	used, err := k.used(ctx, name, tenant, workspace)
 	if err != nil {
@@ -168,9 +169,6 @@ func (k *Keeper) used(ctx context.Context, name, tenant, workspace string) (bool
 		used = Hostname(row.Value.Host) == name
 		return !used
 	})
-	for i := range k.Static {
-		used = used || Hostname(k.Static[i].Host) == name
-	}
 	return used, err
 }
 
@@ -294,6 +292,9 @@ func (k *Keeper) read(ctx context.Context) (Source, error) {
 		return src, err
 	}
 	epochs := epochs{k: k, known: map[[2]string]string{}}
+	if src.Routes, err = k.settle(ctx, hosts, &epochs); err != nil {
+		return src, err
+	}
 	for _, tenant := range tenantsOf(hosts) {
 		err := k.routes.All(ctx, tenant, store.Query{}, func(row store.Row[Route]) bool {
 			r := row.Value
@@ -307,7 +308,6 @@ func (k *Keeper) read(ctx context.Context) (Source, error) {
 			return src, err
 		}
 	}
-	src.Routes = append(slices.Clone(k.Static), src.Routes...)
 	return src, nil
 }
 
@@ -328,23 +328,31 @@ type epochs struct {
 	err   error
 }
 
+// live tells whether epoch is that of a workspace which exists. After a failure
+// of the store, which is in err, the answer is no.
 func (e *epochs) live(ctx context.Context, tenant, workspace, epoch string) bool {
-	if e.k.Epoch == nil {
-		return true
-	}
+	now, ok := e.of(ctx, tenant, workspace)
+	return ok && (now == epoch || e.k.Epoch == nil)
+}
+
+// of returns the epoch of a workspace; not ok: there is none, or err.
+func (e *epochs) of(ctx context.Context, tenant, workspace string) (epoch string, ok bool) {
 	key := [2]string{tenant, workspace}
 	now, ok := e.known[key]
 	if !ok {
 		var err error
-		now, err = e.k.Epoch(ctx, tenant, workspace)
+		now, err = e.k.epoch(ctx, tenant, workspace)
 		if fault.Is(err, fault.NotFound) {
-			now, err = "\x00gone", nil
+			now, err = gone, nil
 		}
 		if err != nil {
 			e.err = err
-			return false
+			return "", false
 		}
 		e.known[key] = now
 	}
-	return now == epoch
+	return now, now != gone
 }
+
+// gone stands for the epoch of a workspace that does not exist.
+const gone = "\x00gone"

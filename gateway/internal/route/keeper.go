@@ -18,6 +18,12 @@ import (
 type Config struct {
 	Scheme string  // of the apps as browsers see them: http or https
 	Static []Route // from the configuration file; read-only, counted as root's
+	// StaticHosts are the hosts that the configuration file gives to workspaces
+	// without a route: name, tenant and workspace count.
+	StaticHosts []Host
+	// Own are the hosts of the gateway itself by their purpose. What it held
+	// under another name is void. Nil: whatever it ever reserved stays its own.
+	Own map[string]string
 	// Changed appends an entry to the change log after a write.
 	Changed func(context.Context, changes.Entry) error
 	// Epoch returns the epoch of a live workspace, or fault.NotFound. Hosts and
@@ -36,6 +42,7 @@ type Keeper struct {
 	allowances *store.Table[Allowance]
 
 	loading sync.Mutex // one Load at a time, so that an older one never wins
+	file    []place    // what the configuration file gives to whom; its flags need loading
 	table   atomic.Pointer[Table]
 	stale   atomic.Bool // the last Load failed; the next Follow tries again
 }
@@ -57,6 +64,7 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 		k.Static[i].Source = FromFile
 		k.Static[i] = k.Static[i].Normal()
 	}
+	k.file = k.places()
 	var err error
 	k.routes, err = store.Declare(ctx, s, store.Spec[Route]{Name: "routes"})
 	if err != nil {
@@ -252,8 +260,9 @@ func readOnly() error {
 	return fault.New(fault.Conflict, "This route is in the configuration file; change it there.", nil)
 }
 
-// Load reads hosts, allowances and routes and puts a new Table in place. On an
-// error the old Table stays.
+// Load reads hosts, allowances and routes and puts a new Table in place. It
+// claims what the configuration file gives to workspaces that exist by now. On
+// an error the old Table stays.
 func (k *Keeper) Load(ctx context.Context) error {
 	k.loading.Lock()
 	defer k.loading.Unlock()

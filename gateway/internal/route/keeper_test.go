@@ -43,7 +43,7 @@ func (d *desk) set(workspace, epoch string) {
 	}
 }
 
-func open(t *testing.T, static ...route.Route) *desk {
+func open(t *testing.T, change ...func(*route.Config)) *desk {
 	t.Helper()
 	driver, err := embedded.Open(embedded.Config{})
 	if err != nil {
@@ -52,8 +52,20 @@ func open(t *testing.T, static ...route.Route) *desk {
 	s := store.New(driver, nil)
 	t.Cleanup(func() { _ = s.Close() })
 	d := &desk{store: s, epochs: map[string]string{"acme/web": "e1", "acme/two": "e2", "other/web": "e3", "system/admin": "e4"}}
-	d.Keeper, err = route.Open(t.Context(), s, route.Config{
-		Static: static, Epoch: d.epoch,
+	d.Keeper = d.keeper(t, change...)
+	for _, tenant := range []string{"acme", "other"} {
+		if err := d.Allow(t.Context(), route.Allowance{Tenant: tenant, HostSuffixes: []string{"example.com"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d
+}
+
+// keeper opens a keeper on the store, as another start of the gateway does.
+func (d *desk) keeper(t *testing.T, change ...func(*route.Config)) *route.Keeper {
+	t.Helper()
+	c := route.Config{
+		Epoch: d.epoch,
 		Changed: func(_ context.Context, e changes.Entry) error {
 			d.mu.Lock()
 			d.kinds = append(d.kinds, e.Kind)
@@ -61,16 +73,15 @@ func open(t *testing.T, static ...route.Route) *desk {
 			d.Follow([]changes.Entry{e})
 			return nil
 		},
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	k, err := route.Open(t.Context(), d.store, c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, tenant := range []string{"acme", "other"} {
-		if err := d.Allow(t.Context(), route.Allowance{Tenant: tenant, HostSuffixes: []string{"example.com"}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return d
+	return k
 }
 
 func wiki(change ...func(*route.Route)) route.Route {
@@ -251,7 +262,7 @@ func TestReservedHosts(t *testing.T) {
 	if _, err := d.Create(ctx, wiki()); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, d.Reserve(ctx, route.ForOps, "wiki.example.com"), fault.Conflict, "host")
+	wantKind(t, d.Reserve(ctx, route.ForExtensions, "wiki.example.com"), fault.Conflict, "host")
 }
 
 func TestRelease(t *testing.T) {
@@ -316,26 +327,6 @@ func TestDropWorkspace(t *testing.T) {
 	rows, err := d.Hosts(ctx, "acme", store.Page{})
 	if err != nil || len(rows) != 1 || rows[0].Value.Name != "two.example.com" {
 		t.Errorf("hosts left: %v, %v", rows, err)
-	}
-}
-
-func TestStaticRoutesAreReadOnly(t *testing.T) {
-	t.Parallel()
-	static := wiki(func(r *route.Route) { r.Host = "app.localhost:8080" })
-	d, ctx := open(t, static), t.Context()
-	if err := d.ReserveStatic(ctx); err != nil {
-		t.Fatal(err)
-	}
-	r := d.Table().Match("app.localhost:8080", "/").Route
-	if r == nil || !r.AnyNetwork || r.Source != route.FromFile {
-		t.Fatalf("static route: %+v", r)
-	}
-	_, err := d.Update(ctx, r.ID, *r, 0)
-	wantKind(t, err, fault.Conflict, "")
-	wantKind(t, d.Delete(ctx, "acme", "web", r.ID, 0), fault.Conflict, "")
-	wantKind(t, d.Release(ctx, "app.localhost", "acme", "web"), fault.Conflict, "host")
-	if _, err := d.Get(ctx, "acme", "web", r.ID); err != nil {
-		t.Error(err)
 	}
 }
 
