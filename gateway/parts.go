@@ -196,16 +196,8 @@ func (p *parts) workspaceEpoch(ctx context.Context, t, id string) (string, error
 }
 
 func (p *parts) openRoutes(ctx context.Context) (err error) {
-	static := make([]route.Route, 0, len(p.cfg.Routes))
-	for _, r := range p.cfg.Routes {
-		static = append(static, r.Record())
-	}
-	hosts := make([]route.Host, 0, len(p.cfg.Hosts))
-	for _, h := range p.cfg.Hosts {
-		hosts = append(hosts, h.Record())
-	}
 	p.routes, err = route.Open(ctx, p.store, route.Config{
-		Scheme: scheme(p.cfg.BaseURL), Static: static, StaticHosts: hosts,
+		Scheme: scheme(p.cfg.BaseURL), Static: p.cfg.StaticRoutes(), StaticHosts: p.cfg.StaticHosts(),
 		Own:     map[string]string{route.ForBase: hostOf(p.cfg.BaseURL), route.ForExtensions: hostOf(p.cfg.Extensions.BaseURL)},
 		Changed: p.changed, Epoch: p.workspaceEpoch, Log: p.cfg.Log, Now: p.cfg.Now,
 	})

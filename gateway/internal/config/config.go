@@ -147,11 +147,6 @@ type Host struct {
 	Workspace string `json:"workspace"`
 }
 
-// Record returns the claim in the form of the route package.
-func (h Host) Record() route.Host {
-	return route.Host{Name: route.Hostname(h.Host), Tenant: h.Tenant, Workspace: h.Workspace, Purpose: route.ForApps}
-}
-
 // Route is a protected app that the file sets up. It cannot be changed by the
 // API. Fields that are not given have the defaults of route.Route.
 type Route struct {

@@ -91,6 +91,15 @@ func (c Config) StaticRoutes() []route.Route {
 	return records
 }
 
+// StaticHosts returns the hosts of the file as records of the route package.
+func (c Config) StaticHosts() []route.Host {
+	records := make([]route.Host, len(c.Hosts))
+	for i, h := range c.Hosts {
+		records[i] = route.Host{Name: route.Hostname(h.Host), Tenant: h.Tenant, Workspace: h.Workspace, Purpose: route.ForApps}
+	}
+	return records
+}
+
 // reason returns what the operating system said, without the path that the
 // message names anyway.
 func reason(err error) string {
