@@ -125,7 +125,14 @@ var csrf = regexp.MustCompile(`name="csrf_token" value="([^"]+)"`)
 // signIn opens an app and gives the right password; it returns the last status.
 func (p *plant) signIn(t *testing.T, c *http.Client, host string) int {
 	t.Helper()
-	status, body, at := p.get(t, c, p.app(host))
+	status, _ := p.signInAt(t, c, p.app(host))
+	return status
+}
+
+// signInAt is signIn for an address, with the last body.
+func (p *plant) signInAt(t *testing.T, c *http.Client, address string) (int, string) {
+	t.Helper()
+	status, body, at := p.get(t, c, address)
 	found := csrf.FindStringSubmatch(body)
 	if found == nil {
 		t.Fatalf("no sign-in page: %d %s", status, body)
@@ -142,8 +149,12 @@ func (p *plant) signIn(t *testing.T, c *http.Client, host string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = resp.Body.Close()
-	return resp.StatusCode
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(answer)
 }
 
 // When the store goes away, people who are signed in go on until revocations

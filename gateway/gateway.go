@@ -160,9 +160,7 @@ const drainTime = 10 * time.Second
 // It returns nil after an orderly end.
 func (g *Gateway) Run(ctx context.Context) error {
 	g.cfg.Log.Info("gatepost serves", "base_url", g.cfg.BaseURL, "listen", g.Addr(), "ops", g.OpsAddr(), "store", g.store.Name())
-	if err := g.announceSetup(ctx); err != nil && ctx.Err() == nil {
-		return errors.Join(err, g.Close())
-	}
+	g.announceSetup(ctx)
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.web.Serve(g.public) })
 	group.Go(func() error { return g.log.Run(running) })
@@ -249,18 +247,24 @@ func (g *Gateway) refuseDemo(ctx context.Context) error {
 	return fmt.Errorf("%s holds a demo, whose passwords everybody knows: give this gateway a data_dir of its own", g.store.Name())
 }
 
-// announceSetup logs the link for the first set-up of an empty installation.
-func (g *Gateway) announceSetup(ctx context.Context) error {
+// announceSetup logs the link for the first set-up of an empty installation. A
+// gateway that cannot make one serves all the same: somebody else may be at it.
+func (g *Gateway) announceSetup(ctx context.Context) {
 	needed, err := g.setup.Needed(ctx)
-	if err != nil || !needed {
-		return err
+	if err == nil && !needed {
+		return
 	}
-	link, err := g.setupLink(ctx)
+	var link string
+	if err == nil {
+		link, err = g.setupLink(ctx)
+	}
 	if err != nil {
-		return err
+		if ctx.Err() == nil {
+			g.cfg.Log.Warn("no link for the first set-up: `gatepost setup-link` makes one", "error", err)
+		}
+		return
 	}
 	g.cfg.Log.Warn("nobody can administer this gateway yet: open the link within the hour, or run `gatepost setup`", "link", link)
-	return nil
 }
 
 func (g *Gateway) setupLink(ctx context.Context) (string, error) {
