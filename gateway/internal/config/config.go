@@ -168,6 +168,7 @@ type Route struct {
 	AllowAmbiguousPath bool               `json:"allow_ambiguous_path"`
 	WhenStale          route.Stale        `json:"when_stale"`
 	Upgrades           []string           `json:"upgrades"`
+	AllowedOrigins     []string           `json:"allowed_origins"`
 }
 
 // Record returns the route as the route package keeps it, in normal form.
@@ -178,6 +179,7 @@ func (r Route) Record() route.Route {
 		Policy: r.Policy, Credentials: r.Credentials, Headers: r.Headers, Assertion: r.Assertion,
 		PreserveHost: r.PreserveHost, StripPrefix: r.StripPrefix, MaxBody: int64(r.MaxBody), Timeouts: r.Timeouts,
 		API: r.API, AllowAmbiguousPath: r.AllowAmbiguousPath, WhenStale: r.WhenStale, Upgrades: r.Upgrades,
+		AllowedOrigins: r.AllowedOrigins,
 	}.Normal()
 }
 

@@ -28,6 +28,11 @@ func (r *Route) Problems() []error {
 	}
 	found.custom(r.Headers)
 	found.upgrades(r.Upgrades)
+	for i, o := range r.AllowedOrigins {
+		if !goodOrigin(o) {
+			found.add(fmt.Sprintf("allowed_origins[%d]", i), "Give an origin as the browser sends it, such as \"https://admin.example.com\".")
+		}
+	}
 	found.timeouts(r.Timeouts)
 	if r.MaxBody < -1 {
 		found.add("max_body", "Give a number of bytes, 0 for the default or -1 for no limit.")
@@ -103,6 +108,23 @@ func goodLabel(label string) bool {
 	return true
 }
 
+// goodOrigin tells whether o is the serialisation of an origin (RFC 6454,
+// section 6.2), which has one spelling. Apps outside a browser's pages have
+// schemes of their own. "null" is everybody's and therefore nobody's.
+func goodOrigin(o string) bool {
+	u, err := url.Parse(o)
+	if err != nil || u.Scheme == "" || u.Scheme+"://"+u.Host != o || strings.HasSuffix(u.Host, ":") {
+		return false
+	}
+	switch port := u.Port(); {
+	case u.Scheme == "http" && port == "80", u.Scheme == "https" && port == "443":
+		return false
+	}
+	var found problems
+	found.host("", u.Host)
+	return len(found) == 0
+}
+
 func (p *problems) prefix(prefix string) {
 	if !web.PlainPath(prefix) {
 		p.add("path_prefix", "Give whole path segments without escapes, such as \"/\" or \"/wiki\".")
@@ -131,8 +153,8 @@ func (p *problems) timeouts(t Timeouts) {
 		name string
 		v    int64
 	}{{"connect", int64(t.Connect)}, {"response", int64(t.Response)}, {"idle", int64(t.Idle)}, {"tunnel", int64(t.Tunnel)}} {
-		if f.v < 0 {
-			p.add("timeouts."+f.name, "Give a duration above zero, such as \"30s\".")
+		if f.v < int64(MinTimeout) {
+			p.add("timeouts."+f.name, "Give at least "+MinTimeout.String()+", such as \"30s\", or 0 for the default.")
 		}
 	}
 }

@@ -69,13 +69,18 @@ type Headers struct {
 	Custom map[string]string `json:"custom,omitempty"` // header name to the path of an attribute, such as "business_metadata.team"
 }
 
-// Timeouts bound one exchange. Zero takes the default.
+// Timeouts bound one exchange. Zero takes the default; less than MinTimeout is
+// refused.
 type Timeouts struct {
 	Connect  store.Duration `json:"connect"`  // to reach the upstream; default 5s
 	Response store.Duration `json:"response"` // from the sent request to the first byte of the answer; default 60s
 	Idle     store.Duration `json:"idle"`     // without a byte of a body in either direction; default 5m
 	Tunnel   store.Duration `json:"tunnel"`   // without a byte on an upgraded connection; default 1h
 }
+
+// MinTimeout is the shortest of a route's timeouts: an exchange that waits looks
+// around at least as often as the shortest one ends.
+const MinTimeout = 100 * time.Millisecond
 
 // Route is one protected app, or one part of it: a host and path prefix, the
 // upstream behind them and who may pass. A Route that came out of a Table is
@@ -103,6 +108,12 @@ type Route struct {
 	AllowAmbiguousPath bool         `json:"allow_ambiguous_path"` // let %2f, //, ; and encoded unreserved characters pass
 	WhenStale          Stale        `json:"when_stale"`
 	Upgrades           []string     `json:"upgrades"` // protocols that an Upgrade header may name; default websocket
+	// AllowedOrigins are the origins besides the route's own whose pages may open
+	// a WebSocket, or another upgrade, with the visitor's session: the browser
+	// sends the cookie even for pages of sibling hosts. They are compared exactly.
+	// Requests without an Origin header come from no page and are not held up;
+	// neither are bearer tokens and public routes, which lend nobody a session.
+	AllowedOrigins []string `json:"allowed_origins,omitempty"`
 
 	Created time.Time `json:"created_at"`
 	Updated time.Time `json:"updated_at"`

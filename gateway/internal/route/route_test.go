@@ -5,11 +5,13 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
 // app returns a route that holds.
@@ -42,6 +44,9 @@ func TestProblems(t *testing.T) {
 	t.Parallel()
 	custom := func(name, path string) func(*route.Route) {
 		return func(r *route.Route) { r.Headers.Custom = map[string]string{name: path} }
+	}
+	origins := func(list ...string) func(*route.Route) {
+		return func(r *route.Route) { r.AllowedOrigins = list }
 	}
 	for _, c := range []struct {
 		name   string
@@ -82,6 +87,22 @@ func TestProblems(t *testing.T) {
 		{"h2c", func(r *route.Route) { r.Upgrades = []string{"websocket", "h2c"} }, "upgrades[1]"},
 		{"http in a tunnel", func(r *route.Route) { r.Upgrades = []string{"http/2.0"} }, "upgrades[0]"},
 		{"negative time", func(r *route.Route) { r.Timeouts.Idle = -1 }, "timeouts.idle"},
+		{"a nanosecond", func(r *route.Route) { r.Timeouts.Response = 1 }, "timeouts.response"},
+		{"just too short", func(r *route.Route) { r.Timeouts.Tunnel = store.Duration(route.MinTimeout) - 1 }, "timeouts.tunnel"},
+		{"too short to connect", func(r *route.Route) { r.Timeouts.Connect = store.Duration(time.Millisecond) }, "timeouts.connect"},
+		{"origin without scheme", origins("a.example"), "allowed_origins[0]"},
+		{"origin with a slash", origins("https://a.example", "https://b.example/"), "allowed_origins[1]"},
+		{"origin with a path", origins("https://a.example/x"), "allowed_origins[0]"},
+		{"origin in capitals", origins("https://A.example"), "allowed_origins[0]"},
+		{"origin with the default port", origins("https://a.example:443"), "allowed_origins[0]"},
+		{"origin with port zero", origins("https://a.example:0"), "allowed_origins[0]"},
+		{"origin with an empty port", origins("https://a.example:"), "allowed_origins[0]"},
+		{"origin with user", origins("https://u@a.example"), "allowed_origins[0]"},
+		{"origin with query", origins("https://a.example?x"), "allowed_origins[0]"},
+		{"any origin", origins("*"), "allowed_origins[0]"},
+		{"origins below", origins("https://*.example"), "allowed_origins[0]"},
+		{"no origin in particular", origins("null"), "allowed_origins[0]"},
+		{"empty origin", origins(""), "allowed_origins[0]"},
 		{"negative body", func(r *route.Route) { r.MaxBody = -2 }, "max_body"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -101,10 +122,13 @@ func TestProblems(t *testing.T) {
 
 func TestProblemsAllowsWhatAppsUse(t *testing.T) {
 	t.Parallel()
+	const least = store.Duration(route.MinTimeout)
 	r := app("[2001:db8::1]:8443", "/a.b/c_d~e", func(r *route.Route) {
 		r.Headers.Custom = map[string]string{"X-Forwarded-User": "sub", "X-WEBAUTH-USER": "preferred_username", "Ssl-Client-Cert": "x.y"}
 		r.Upgrades = []string{"websocket", "spdy/3.1"}
 		r.Upstream = "https://app.internal:8443/base/"
+		r.AllowedOrigins = []string{"https://a.example", "http://a.example:8080", "https://[2001:db8::1]:8443", "chrome-extension://abcdefghijklmnop", "app://notes"}
+		r.Timeouts = route.Timeouts{Connect: least, Response: least, Idle: least, Tunnel: least}
 	})
 	if bad := r.Problems(); len(bad) > 0 {
 		t.Error(bad)
