@@ -124,6 +124,7 @@ func (c *conn) Close() error {
 		return nil
 	}
 	c.home.left(c)
+	defer c.home.closed()
 	if c.linger.Load() {
 		c.drain()
 	}

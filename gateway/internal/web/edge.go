@@ -9,35 +9,40 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // ipKey is the client that connections are counted for: an IPv4 address, or the
 // /64 that an IPv6 customer has.
 type ipKey netip.Prefix
 
-// edge is the listener that a Server reads from: it counts connections, closes
-// those of a client that has too many, keeps accepting when the process runs
-// out of file descriptors, and can end what is open.
+// edge is the listener that a Server reads from: it counts connections until
+// they are closed, upgraded ones too, refuses those that are too many of all or
+// of one client, keeps accepting when the process runs out of file descriptors,
+// and can end what is open.
 type edge struct {
 	net.Listener
 	log       *slog.Logger
 	writeIdle time.Duration
-	perIP     int
+	most      int // connections at once
+	perIP     int // of one client; 0: no limit
 	trusted   []netip.Prefix
-	rejected  func() // called for every connection over the limit
+	rejected  func(status int) // called for every connection over a limit
 
 	done     chan struct{}
 	doneOnce sync.Once
 
 	mu    sync.Mutex
-	conns map[*conn]struct{}
+	total int                // that are not closed yet
+	conns map[*conn]struct{} // those without the ones that only linger
 	count map[ipKey]int
 }
 
-func newEdge(ln net.Listener, cfg Config, rejected func()) *edge {
+func newEdge(ln net.Listener, cfg Config, rejected func(status int)) *edge {
 	return &edge{
-		Listener: ln, log: cfg.Log, writeIdle: cfg.WriteIdle, perIP: cfg.MaxConnsPerIP, trusted: cfg.Trusted,
-		rejected: rejected, done: make(chan struct{}), conns: map[*conn]struct{}{}, count: map[ipKey]int{},
+		Listener: ln, log: cfg.Log, writeIdle: cfg.WriteIdle, most: cfg.MaxConns, perIP: cfg.MaxConnsPerIP,
+		trusted: cfg.Trusted, rejected: rejected, done: make(chan struct{}), conns: map[*conn]struct{}{}, count: map[ipKey]int{},
 	}
 }
 
@@ -58,9 +63,9 @@ func (e *edge) Accept() (net.Conn, error) {
 			continue
 		}
 		c := &conn{Conn: raw, home: e, from: keyOf(peer(raw.RemoteAddr()))}
-		if !e.entered(c) {
+		if status := e.enter(c); status != 0 {
 			_ = raw.Close()
-			e.rejected()
+			e.rejected(status)
 			continue
 		}
 		if t, ok := raw.(*tls.Conn); ok {
@@ -108,21 +113,28 @@ func keyOf(addr netip.Addr) ipKey {
 	return ipKey(p)
 }
 
-// entered records a connection unless its client has too many. Proxies and the
-// machine itself stand for many clients and are not limited.
-func (e *edge) entered(c *conn) bool {
+// enter records a connection and returns 0. When there are too many it returns
+// the status that says whose they are: 503 all clients', 429 this client's.
+// Proxies and the machine itself stand for many clients and have no limit of
+// their own.
+func (e *edge) enter(c *conn) (status int) {
 	addr := netip.Prefix(c.from).Addr()
 	limited := e.perIP > 0 && addr.IsValid() && !addr.IsLoopback() && !trusted(e.trusted, peer(c.RemoteAddr()))
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if limited && e.count[c.from] >= e.perIP {
-		return false
+	if e.total >= e.most {
+		return fasthttp.StatusServiceUnavailable
 	}
+	if limited && e.count[c.from] >= e.perIP {
+		return fasthttp.StatusTooManyRequests
+	}
+	e.total++
 	e.count[c.from]++
 	e.conns[c] = struct{}{}
-	return true
+	return 0
 }
 
+// left is called when nobody serves a connection any more.
 func (e *edge) left(c *conn) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -132,11 +144,11 @@ func (e *edge) left(c *conn) {
 	}
 }
 
-// open returns how many connections are open.
-func (e *edge) open() int {
+// closed makes the place of a connection free.
+func (e *edge) closed() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.conns)
+	e.total--
 }
 
 // closeAll ends every open connection, upgraded ones too.

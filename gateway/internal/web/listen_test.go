@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"log/slog"
 	"math/big"
 	"net"
@@ -235,23 +234,13 @@ func TestConnectionsOfOneClient(t *testing.T) {
 			h := startOn(t, &from{Listener: ln, ip: tc.ip}, web.Config{MaxConnsPerIP: 2, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, func(s *web.Server) {
 				s.App().Get("/", func(c *fiber.Ctx) error { return c.SendString(web.Read(c).ClientIP.String()) })
 			})
-			ask := func() (net.Conn, error) {
-				c, err := net.Dial("tcp", h.addr)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
-				_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
-				res, err := http.ReadResponse(bufio.NewReader(c), nil)
-				if err == nil && text(t, res) != tc.ip {
-					err = errors.New("wrong client address")
-				}
-				return c, err
-			}
 			var open []net.Conn
 			for i := range 3 {
-				c, err := ask()
+				c, answer, err := h.ask(t, "/")
 				open = append(open, c)
+				if err == nil && answer != tc.ip {
+					t.Errorf("the client's address is %s", answer)
+				}
 				if (err != nil) != (tc.limited && i == 2) {
 					t.Errorf("connection %d: %v", i, err)
 				}
@@ -259,14 +248,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 			for _, c := range open {
 				_ = c.Close()
 			}
-			for h.OpenConns() > 0 { // the places are free again
-				<-time.After(time.Millisecond)
-			}
-			c, err := ask()
-			if err != nil {
-				t.Errorf("after the others left: %v", err)
-			}
-			_ = c.Close()
+			h.again(t, "/")
 		})
 	}
 }

@@ -29,7 +29,7 @@ type Config struct {
 	BodyIdle      time.Duration // between two reads of a body; 0: 60 s
 	WriteIdle     time.Duration // for one write to a client; 0: 60 s
 	IdleTimeout   time.Duration // between two requests; 0: 90 s
-	MaxConns      int           // connections at once; 0: 10 000
+	MaxConns      int           // connections at once on one listener, upgraded ones too; 0: 10 000
 	MaxConnsPerIP int           // of one client, proxies and loopback excepted; 0: no limit
 	MaxBody       int64         // for Decode and Form; 0: 1 MiB
 
@@ -125,7 +125,7 @@ func New(cfg Config) *Server {
 		ReadBufferSize:               cfg.HeaderBytes,
 		ReadTimeout:                  cfg.HeaderTimeout,
 		IdleTimeout:                  cfg.IdleTimeout,
-		Concurrency:                  cfg.MaxConns,
+		Concurrency:                  2 * cfg.MaxConns, // the edge counts; a worker ends a moment after its connection
 		RequestMethods:               methods(),
 		ErrorHandler:                 s.errors.Any,
 	})
@@ -163,23 +163,10 @@ func (s *Server) App() *fiber.App { return s.app }
 // Errors returns the functions that turn errors into answers.
 func (s *Server) Errors() *Errors { return s.errors }
 
-// OpenConns returns how many connections are open.
-func (s *Server) OpenConns() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n := 0
-	for _, e := range s.edges {
-		n += e.open()
-	}
-	return n
-}
-
 // Serve answers connections of ln until [Server.Shutdown], then returns nil. It
 // closes ln.
 func (s *Server) Serve(ln net.Listener) error {
-	e := newEdge(ln, s.cfg, func() {
-		s.cfg.Observe(Sample{Method: "other", Status: fasthttp.StatusTooManyRequests, Refused: "connections"})
-	})
+	e := newEdge(ln, s.cfg, s.overfull)
 	s.mu.Lock()
 	late := s.ended
 	s.edges = append(s.edges, e)
@@ -193,9 +180,21 @@ func (s *Server) Serve(ln net.Listener) error {
 	return nil
 }
 
+// overfull tells of a connection that found no place. Only the limit of all is
+// the operator's affair: at most ten lines a second.
+func (s *Server) overfull(status int) {
+	s.cfg.Observe(Sample{Method: "other", Status: status, Refused: "connections"})
+	if status != fasthttp.StatusServiceUnavailable {
+		return
+	}
+	if ok, missed := s.quiet.take(time.Now()); ok {
+		s.cfg.Log.Warn("connection refused: so many are open already", "limit", s.cfg.MaxConns, "lines_left_out", missed)
+	}
+}
+
 // Shutdown stops accepting, lets running requests end, and cuts what is open
-// when ctx ends; then it returns ctx's error. Streams learn of it by
-// [Draining].
+// when ctx ends; then it returns ctx's error. Streams learn of it by the Done of
+// their fiber.Ctx.Context.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.ended = true
@@ -212,10 +211,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Draining returns a channel that is closed when the server begins to shut
-// down: long streams should end.
-func Draining(c *fiber.Ctx) <-chan struct{} { return c.Context().Done() }
 
 // Context returns a context for the work of one request. It ends after limit, or
 // when the server cuts its connections. A client that leaves is not noticed:

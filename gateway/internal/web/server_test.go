@@ -245,7 +245,12 @@ func TestWellFormed(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return c.SendString(fmt.Sprintf("<%s %s %s>", c.Method(), web.Read(c).URL(), body))
+			v := web.Read(c)
+			target := v.Path
+			if v.RawQuery != "" {
+				target += "?" + v.RawQuery
+			}
+			return c.SendString(fmt.Sprintf("<%s %s%s %s>", v.Method, v.Origin(), target, body))
 		})
 	})
 	for _, tc := range []struct {

@@ -311,7 +311,7 @@ func TestShutdown(t *testing.T) {
 		return c.SendString("done")
 	})
 	s.App().Get("/stream", func(c *fiber.Ctx) error {
-		drain := web.Draining(c)
+		drain := c.Context().Done()
 		c.Context().SetBodyStreamWriter(func(w *bufio.Writer) {
 			_, _ = w.WriteString("x")
 			_ = w.Flush()

@@ -29,21 +29,9 @@ type Visit struct {
 // Origin returns scheme and host, such as "https://app.example".
 func (v Visit) Origin() string { return v.Scheme + "://" + v.Host }
 
-// URL returns the address as the client used it.
-func (v Visit) URL() string {
-	u := v.Origin() + v.Path
-	if v.RawQuery != "" {
-		u += "?" + v.RawQuery
-	}
-	return u
-}
-
 // Read returns the request of c. It was put together before any handler ran;
 // calling it again costs a copy.
 func Read(c *fiber.Ctx) Visit { return stateOf(c.Context()).visit }
-
-// VisitOf is [Read] for code that has no fiber context.
-func VisitOf(ctx *fasthttp.RequestCtx) Visit { return stateOf(ctx).visit }
 
 // refusal is an answer given before any handler runs.
 type refusal struct {
