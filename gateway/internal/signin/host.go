@@ -21,12 +21,9 @@ import (
 // process, and its redirect URIs are the callbacks of the workspace's hosts.
 const ProxyClient = "gatepost-proxy"
 
-// Paths on every app host. None of them ever reaches the app.
-const (
-	CallbackPath = "/.gatepost/callback"
-	SignOutPath  = "/.gatepost/sign-out"
-	SessionPath  = "/.gatepost/session"
-)
+// CallbackPath is where the sign-in returns to on every app host. It never
+// reaches the app.
+const CallbackPath = "/.gatepost/callback"
 
 const (
 	flowLife   = 10 * time.Minute

@@ -42,10 +42,3 @@ func (n Names) IsLogin(name string) bool { return strings.HasPrefix(name, n.pref
 
 // IsFlow tells whether name is that of a flow cookie.
 func (n Names) IsFlow(name string) bool { return strings.HasPrefix(name, n.prefix()+"flow-") }
-
-// Ours tells whether a cookie of that name is Gatepost's: such cookies are cut
-// from requests to apps, and apps cannot set them. Both spellings count.
-func Ours(name []byte) bool {
-	rest, _ := strings.CutPrefix(string(name), hostPrefix)
-	return strings.HasPrefix(rest, "gp-")
-}
