@@ -6,11 +6,14 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"time"
 )
 
-// CSRFField is the name of the form field that carries the token of every form.
-const CSRFField = "csrf_token"
+// CSRFField is the name of the form field that carries the token of every form;
+// the calls of webauthn.js carry the token of their form in CSRFHeader.
+const (
+	CSRFField  = "csrf_token"
+	CSRFHeader = "X-CSRF-Token"
+)
 
 // Page is one of the pages of this package.
 type Page interface {
@@ -19,9 +22,10 @@ type Page interface {
 }
 
 type spec struct {
-	file string
-	wide bool // for lists
-	post bool // sends itself
+	file    string
+	wide    bool // for lists
+	post    bool // sends itself
+	passkey bool // loads webauthn.js
 }
 
 // Field is a name with a value: a hidden form field, or a fact to show.
@@ -35,25 +39,6 @@ type FieldError struct{ Field, Say string }
 type Link struct {
 	Label, URL string
 	NewTab     bool
-}
-
-// Alternative is another way to go on from a form; the button named "action"
-// sends Action.
-type Alternative struct{ Action, Label string }
-
-// SignIn asks for an identifier and a password (published API §30, pool login). The
-// form holds identifier, password, authn_mode and perhaps action.
-type SignIn struct {
-	CSRF, Action string
-	Hidden       []Field
-	App          string // what the person signs in to; may be empty
-	Identifier   string // as typed before
-	Errors       []FieldError
-	Notice       string
-	Alternatives []Alternative
-	ForgotURL    string // these three are left out when empty
-	RegisterURL  string
-	OthersURL    string // back to the chooser
 }
 
 // NewPassword asks for a new password twice (published API §30,
@@ -93,35 +78,6 @@ type ConfirmSignOut struct {
 	App          string // who asks; may be empty
 	Who          string
 	StayURL      string // may be empty
-}
-
-// Identifier is a name that one signs in with.
-type Identifier struct {
-	Value, Kind string
-	Verifiable  bool // an address, so that it is worth saying whether it is verified
-	Verified    bool
-}
-
-// Session is a place where a person is signed in.
-type Session struct {
-	ID       string // sent as session
-	Device   string // see Device
-	IP       string
-	LastSeen time.Time
-	Current  bool // the one that shows this page
-}
-
-// Account shows a person who they are and where they are signed in. A form for
-// one session sends session; the other one sends only the token.
-type Account struct {
-	CSRF                    string
-	EndAction, EndAllAction string
-	Name, Identifier        string // one of them may be empty
-	Facts                   []Field
-	Identifiers             []Identifier
-	Sessions                []Session
-	Errors                  []FieldError
-	Notice                  string
 }
 
 // SetUp asks for the first tenant and operator: token, tenant, identifier,
@@ -206,12 +162,10 @@ func (f FormPost) To() (template.URL, error) {
 	return template.URL(u.String()), nil // attribute-escaped by the template, scheme checked above
 }
 
-func (SignIn) spec() spec         { return spec{file: "sign-in"} }
 func (NewPassword) spec() spec    { return spec{file: "new-password"} }
 func (Chooser) spec() spec        { return spec{file: "chooser"} }
 func (SignedOut) spec() spec      { return spec{file: "signed-out"} }
 func (ConfirmSignOut) spec() spec { return spec{file: "confirm-sign-out"} }
-func (Account) spec() spec        { return spec{file: "account", wide: true} }
 func (SetUp) spec() spec          { return spec{file: "set-up"} }
 func (SetUpDone) spec() spec      { return spec{file: "set-up-done", wide: true} }
 func (Error) spec() spec          { return spec{file: "error"} }
@@ -225,10 +179,22 @@ func (Message) spec() spec        { return spec{file: "message"} }
 func all() []Page {
 	return []Page{
 		SignIn{},
+		SecondFactor{},
 		NewPassword{},
 		Chooser{},
 		SignedOut{},
 		ConfirmSignOut{},
+		Register{},
+		RegistrationClosed{},
+		Sent{},
+		Activate{},
+		VerifyAddress{},
+		Forgot{},
+		Reset{},
+		Done{},
+		LinkSpent{},
+		EnrolTOTP{},
+		RecoveryCodes{},
 		Account{},
 		SetUp{},
 		SetUpDone{},

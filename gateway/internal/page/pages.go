@@ -10,7 +10,6 @@ import (
 	"html/template"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -135,12 +134,13 @@ type frame struct {
 	ThemeSheet string
 	Wide       bool
 	Module     string
+	Passkey    bool
 }
 
 // Render writes a page. Nothing is written when it fails.
 func (p *Pages) Render(w io.Writer, theme Theme, page Page) error {
 	s := page.spec()
-	f := frame{Page: page, Theme: theme.clean(), Wide: s.wide, Module: "page.js"}
+	f := frame{Page: page, Theme: theme.clean(), Wide: s.wide, Module: "page.js", Passkey: s.passkey}
 	if s.post {
 		f.Module = "form-post.js"
 	}
@@ -195,53 +195,16 @@ func (p *Pages) funcs() template.FuncMap {
 		"asset":     func(name string) string { return p.urls[name] },
 		"input":     newInput,
 		"inputHint": newInputHint,
+		"code":      newCode,
+		"field":     newField,
 		"describe":  input.describe,
+		"optional":  input.optional,
+		"hinted":    input.hinted,
 		"initial":   initial,
 		"when":      when,
+		"span":      span,
 		"style":     func() template.CSS { return "" }, // see staticPage
 	}
-}
-
-// input is one labelled field of a form.
-type input struct {
-	Name, Label, Hint, Value, Autocomplete, Error, DescribedBy string
-	Focus, Secret                                              bool
-}
-
-func newInput(name, label, value string, errs []FieldError, autocomplete string, focus, secret bool) input {
-	return newInputHint(name, label, "", value, errs, autocomplete, focus, secret)
-}
-
-func newInputHint(name, label, hint, value string, errs []FieldError, autocomplete string, focus, secret bool) input {
-	in := input{Name: name, Label: label, Hint: hint, Value: value, Autocomplete: autocomplete, Focus: focus, Secret: secret}
-	var ids []string
-	if hint != "" {
-		ids = append(ids, name+"-hint")
-	}
-	for _, e := range errs {
-		if e.Field == name {
-			in.Error = e.Say
-			ids = append(ids, name+"-error")
-			break
-		}
-	}
-	if at := slices.IndexFunc(errs, func(e FieldError) bool { return e.Field != "" }); at >= 0 {
-		in.Focus = errs[at].Field == name // the first thing to correct
-	}
-	if in.Focus && len(errs) > 0 && in.Error == "" {
-		ids = append(ids, "errors")
-	}
-	in.DescribedBy = strings.Join(ids, " ")
-	return in
-}
-
-// describe adds an element's id to what describes the field, if it is there.
-func (in input) describe(id string, there bool) input {
-	out := in
-	if there {
-		out.DescribedBy = strings.TrimSpace(id + " " + in.DescribedBy)
-	}
-	return out
 }
 
 // initial returns the first letter of a name.

@@ -41,6 +41,10 @@ func fill(v reflect.Value, text string) {
 		v.SetString(text)
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(int64(36 * time.Hour))
+	case reflect.Uint8:
+		v.SetUint(7)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {
@@ -61,26 +65,114 @@ func fill(v reflect.Value, text string) {
 	}
 }
 
-// every returns every page with all its fields set to text.
+// faces are the values of View or For that make a page look different.
+func faces(p any) []string {
+	views := func(list ...page.View) (out []string) {
+		for _, v := range list {
+			out = append(out, string(v))
+		}
+		return out
+	}
+	purposes := func(list ...page.Purpose) (out []string) {
+		for _, v := range list {
+			out = append(out, string(v))
+		}
+		return out
+	}
+	switch p.(type) {
+	case page.SignIn:
+		return views(page.PasswordView, page.OTPSendView, page.OTPVerifyView, page.OTPUseAlternativeView, page.WebAuthnView)
+	case page.SecondFactor:
+		return views(page.TOTPView, page.OTPSendView, page.OTPVerifyView, page.WebAuthnView, page.RecoveryCodeView)
+	case page.Register:
+		return views(page.UserEntry, page.CredentialEntry, page.PasswordEntry, page.CodeEntry, page.PasskeyEntry)
+	case page.Activate:
+		return views(page.ActivateView, page.PasswordView, page.WebAuthnView)
+	case page.Sent, page.Done:
+		return purposes(page.ForActivation, page.ForPassword, page.ForPasskey, page.ForTOTP, page.ForAddress)
+	case page.Forgot:
+		return purposes(page.ForPassword, page.ForPasskey, page.ForTOTP)
+	case page.Reset:
+		return purposes(page.ForPassword, page.ForPasskey)
+	case page.LinkSpent:
+		return purposes(page.ForActivation, page.ForPassword)
+	}
+	return nil
+}
+
+// special puts in what a page needs to be whole and text alone is not.
+func special(v reflect.Value, text string) {
+	switch p := v.Interface().(type) {
+	case page.FormPost:
+		p.Action = "https://app.example/callback?a=" + text
+		v.Set(reflect.ValueOf(p))
+	case page.SignIn:
+		p.Modes = []page.Mode{page.ModePassword, page.ModeCode, page.ModePasskey}
+		v.Set(reflect.ValueOf(p))
+	case page.SecondFactor:
+		p.Modes = []page.Mode{page.ModeTOTP, page.ModeCode, page.ModePasskey, page.ModeRecoveryCode}
+		v.Set(reflect.ValueOf(p))
+	case page.Activate:
+		p.Modes = []page.Mode{page.ModePassword, page.ModePasskey}
+		v.Set(reflect.ValueOf(p))
+	case page.Register:
+		p.Methods = []page.Mode{page.ModePassword, page.ModeCode, page.ModePasskey}
+		p.Fields = nil
+		for _, kind := range []string{page.FieldText, page.FieldEmail, page.FieldPhone, page.FieldNumber, page.FieldDate, page.FieldCheckbox, page.FieldSelect, text} {
+			p.Fields = append(p.Fields, page.FormField{
+				Name: "payload." + kind, Label: text, Hint: text, Kind: kind, Value: text, Autocomplete: text,
+				Required: kind != page.FieldText, Options: []page.Choice{{ID: text, Name: text}},
+			})
+		}
+		v.Set(reflect.ValueOf(p))
+	case page.Account:
+		p.FreshURL = "" // it hides most forms
+		p.Passkeys.List[0].Kept, p.TOTP.Set = false, false
+		p.Addresses.List[0].Verified = false
+		v.Set(reflect.ValueOf(p))
+	}
+}
+
+// every returns every page in every face with all its fields set to text.
 func every(text string) map[string]page.Page {
 	out := map[string]page.Page{}
 	add := func(p any) {
 		v := reflect.New(reflect.TypeOf(p)).Elem()
 		fill(v, text)
-		if f, ok := v.Interface().(page.FormPost); ok {
-			f.Action = "https://app.example/callback?a=" + text
-			v = reflect.ValueOf(f)
+		special(v, text)
+		name := v.Type().Name()
+		for _, face := range faces(p) {
+			for _, field := range []string{"View", "For"} {
+				if f := v.FieldByName(field); f.IsValid() {
+					f.SetString(face)
+				}
+			}
+			if pg, ok := v.Interface().(page.Page); ok {
+				out[name+" "+face] = pg
+			}
 		}
-		if pg, ok := v.Interface().(page.Page); ok {
-			out[v.Type().Name()] = pg
+		if pg, ok := v.Interface().(page.Page); ok && faces(p) == nil {
+			out[name] = pg
 		}
 	}
 	for _, p := range []any{
 		page.SignIn{},
+		page.SecondFactor{},
 		page.NewPassword{},
 		page.Chooser{},
 		page.SignedOut{},
 		page.ConfirmSignOut{},
+		page.Register{},
+		page.RegistrationClosed{},
+		page.Sent{},
+		page.Activate{},
+		page.VerifyAddress{},
+		page.Forgot{},
+		page.Reset{},
+		page.Done{},
+		page.LinkSpent{},
+		page.EnrolTOTP{},
+		page.RecoveryCodes{},
 		page.Account{},
 		page.SetUp{},
 		page.SetUpDone{},
@@ -134,7 +226,7 @@ func TestHostileValuesStayText(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src, doc := render(t, page.Theme{Name: hostile, LogoURL: hostile, Accent: hostile}, p)
-			if !strings.Contains(src, "alert(1)") {
+			if !strings.Contains(src, "alert(1)") && name != "RegistrationClosed" {
 				t.Fatal("the page shows none of its values")
 			}
 			for _, n := range nodes(doc) {
@@ -143,7 +235,11 @@ func TestHostileValuesStayText(t *testing.T) {
 					if s, _ := attr(n, "src"); !strings.HasPrefix(s, web.AssetPrefix) || n.FirstChild != nil {
 						t.Errorf("a script got in: %v", n.Attr)
 					}
-				case "img", "style", "iframe", "base", "object":
+				case "img":
+					if s, _ := attr(n, "src"); !strings.HasPrefix(s, "data:image/png;base64,") || name != "EnrolTOTP" {
+						t.Errorf("<%s> got in: %v", n.Data, n.Attr)
+					}
+				case "style", "iframe", "base", "object":
 					t.Errorf("<%s> got in: %v", n.Data, n.Attr)
 				}
 				for _, a := range n.Attr {
@@ -195,12 +291,22 @@ func TestForms(t *testing.T) {
 					}
 				}
 			}
+			if kind, _ := attr(n, "type"); n.Data == "input" && kind == "hidden" {
+				if _, ok := attr(n, "id"); ok {
+					t.Errorf("%s: a hidden field with an id", name)
+				}
+			}
+			if n.Data == "select" {
+				if id, _ := attr(n, "id"); !labels[id] {
+					t.Errorf("%s: the list %q has no label", name, id)
+				}
+			}
 			if n.Data == "button" && strings.TrimSpace(textOf(n)) == "" {
 				t.Errorf("%s: a button without a name", name)
 			}
 		}
 	}
-	if forms < 8 {
+	if forms < 40 {
 		t.Errorf("only %d forms were looked at", forms)
 	}
 }
@@ -343,7 +449,7 @@ func TestGolden(t *testing.T) {
 func TestAssets(t *testing.T) {
 	t.Parallel()
 	p := pages(t)
-	for name, kind := range map[string]string{"gatepost.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "form-post.js": "text/javascript; charset=utf-8", "favicon.svg": "image/svg+xml"} {
+	for name, kind := range map[string]string{"gatepost.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8", "form-post.js": "text/javascript; charset=utf-8", "webauthn.js": "text/javascript; charset=utf-8", "favicon.svg": "image/svg+xml"} {
 		a, ok := p.Asset(p.AssetURL(name))
 		if !ok || a.Type != kind || len(a.Body) == 0 {
 			t.Errorf("%s at %s: %v, %s", name, p.AssetURL(name), ok, a.Type)
@@ -357,9 +463,12 @@ func TestAssets(t *testing.T) {
 	// Every page links to what is there.
 	for name, pg := range every("value") {
 		_, doc := render(t, page.Theme{Accent: "#e0af00"}, pg)
-		linked := 0
+		linked, passkeys, module := 0, false, false
 		for _, n := range nodes(doc) {
 			url, ok := attr(n, "href")
+			if _, is := attr(n, "data-passkey"); is {
+				passkeys = true
+			}
 			if n.Data == "script" {
 				url, ok = attr(n, "src")
 			}
@@ -367,12 +476,17 @@ func TestAssets(t *testing.T) {
 				continue
 			}
 			linked++
+			module = module || url == p.AssetURL("webauthn.js")
 			if _, served := p.Asset(url); !served {
 				t.Errorf("%s links to %s", name, url)
 			}
 		}
-		if linked != 4 {
-			t.Errorf("%s links to %d files", name, linked)
+		want := 4
+		if passkeys {
+			want = 5
+		}
+		if linked != want || module != passkeys {
+			t.Errorf("%s links to %d files, passkeys %v, webauthn.js %v", name, linked, passkeys, module)
 		}
 	}
 }

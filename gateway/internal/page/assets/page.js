@@ -32,3 +32,41 @@ for (const form of document.forms) {
 addEventListener("pageshow", () => {
   for (const form of document.forms) delete form.dataset.sent;
 });
+
+// What stands there to be kept can be copied, printed and downloaded. Nothing
+// leaves the browser.
+for (const shown of document.querySelectorAll("[data-copy]")) {
+  const { copy, copied, print, download, file, text } = shown.dataset;
+  const tools = document.createElement("div");
+  const tool = (label, act) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "small";
+    button.textContent = label;
+    button.addEventListener("click", () => act(button));
+    tools.append(button);
+  };
+  tools.className = "tools";
+  if (navigator.clipboard) {
+    const said = document.createElement("span");
+    said.className = "hidden";
+    said.setAttribute("role", "status");
+    tools.append(said);
+    tool(copy, async (button) => {
+      await navigator.clipboard.writeText(text);
+      button.textContent = said.textContent = copied;
+      setTimeout(() => { button.textContent = copy; said.textContent = ""; }, 4000);
+    });
+  }
+  if (print) tool(print, () => window.print());
+  if (download) {
+    tool(download, () => {
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(new Blob([text + "\n"], { type: "text/plain" }));
+      link.download = file;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+    });
+  }
+  (shown.closest("p") ?? shown).after(tools);
+}
