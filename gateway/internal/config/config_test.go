@@ -237,6 +237,7 @@ func TestFinish(t *testing.T) {
 	c.DataDir = "/data"
 	c.Mail.Driver = config.Directory
 	c.Routes = []config.Route{{Tenant: "default", Workspace: "default", Host: "App.localhost:8080", Upstream: "http://127.0.0.1:9000/"}}
+	c.Hosts = []config.Host{{Tenant: "default", Workspace: "office", Host: "Intranet.example.com:8080"}}
 	got, err := config.Finish(c)
 	if err != nil {
 		t.Fatal(err)
@@ -247,6 +248,10 @@ func TestFinish(t *testing.T) {
 	r := got.StaticRoutes()[0]
 	if r.Host != "app.localhost:8080" || r.Policy != route.SignedIn || r.Source != route.FromFile || r.Upstream != "http://127.0.0.1:9000" {
 		t.Errorf("the route is %+v", r)
+	}
+
+	if h := got.StaticHosts()[0]; h.Name != "intranet.example.com" || h.Tenant != "default" || h.Workspace != "office" || h.Purpose != route.ForApps {
+		t.Errorf("the host is %+v", h)
 	}
 
 	c.BaseURL, c.Session.Idle = "http://id.example.com", 0

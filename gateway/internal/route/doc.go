@@ -11,7 +11,8 @@
 //
 // A host is one record in the root tenant, so that two workspaces can never hold
 // the same one. What a tenant may claim and reach is an Allowance, granted by
-// the root tenant. Routes of the configuration file count as root's.
+// the root tenant. Routes of the configuration file count as root's; while their
+// workspace does not exist they wait for it.
 //
 // Everything that no route covers is refused: there is no default route.
 package route
