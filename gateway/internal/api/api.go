@@ -39,7 +39,7 @@ func (a *API) operations() []operation {
 	for _, area := range [][]operation{
 		a.tenantOperations(), a.flagOperations(), a.roleOperations(), a.serverOperations(), a.clientOperations(),
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
-		a.poolOperations(), a.schemaOperations(), a.userOperations(),
+		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.limitOperations(),
 	} {
 		all = append(all, area...)
 	}
@@ -62,12 +62,15 @@ func noStore(c *fiber.Ctx) error {
 	return c.Next()
 }
 
-// serve is the dispatcher: who calls, may they, was it done already, do it.
+// serve is the dispatcher: too fast? who calls, may they, was it done already, do it.
 func (a *API) serve(o operation) fiber.Handler {
 	return func(c *fiber.Ctx) error {
 		ctx, cancel := web.Context(c, requestLimit)
 		defer cancel()
 		x := &call{API: a, c: c, ctx: ctx, op: o, visit: web.Read(c)}
+		if err := x.withinRate(); err != nil {
+			return err
+		}
 		if err := x.authorize(); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
@@ -33,6 +34,8 @@ type Parts struct {
 	Schemas *pool.Schemas
 	Users   *pool.Users
 	Flags   *flag.Flags
+	Rules   *limit.Rules
+	Rates   *limit.Rates // nil: requests are not limited
 	Routes  *route.Keeper
 	Errors  *web.Errors
 	// Position is how far the change log was read here.

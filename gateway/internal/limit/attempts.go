@@ -12,7 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
-const tooMany = "Too many requests."
+const tooMany = "Too many requests" // the published words (API, section 1.2)
 
 // Rule is how many attempts one key of a kind has.
 type Rule struct {

@@ -58,19 +58,23 @@ func NewBuckets(c BucketsConfig) *Buckets {
 
 // Take takes one token from key's bucket. When it is empty the error is a
 // fault.TooMany whose RetryAfter is the time until the next token.
-func (b *Buckets) Take(key string) error {
+func (b *Buckets) Take(key string) error { return b.take(key, b.token, b.config.Burst) }
+
+// take is Take from a bucket of another size: one that gains a token in every
+// token's time, and holds burst.
+func (b *Buckets) take(key string, token time.Duration, burst int) error {
 	now := b.config.Now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.bucket(key)
-	empty := now.Add(time.Duration(b.config.Burst) * b.token) // the most, also when the clock was put back
+	empty := now.Add(time.Duration(burst) * token) // the most, also when the clock was put back
 	switch {
 	case k.full.Before(now):
 		k.full = now
 	case k.full.After(empty):
 		k.full = empty
 	}
-	next := k.full.Add(b.token)
+	next := k.full.Add(token)
 	if wait := next.Sub(empty); wait > 0 {
 		return &fault.Error{Kind: fault.TooMany, Public: tooMany, RetryAfter: wait, Cause: errBucket}
 	}

@@ -8,7 +8,13 @@
 //	guess, code   --> Attempts  counters in the store, one truth for all gateways,
 //	                            counted before the work: tenant / kind / key
 //
-//	request       --> Buckets   tokens in memory, per address and process, bounded in size
+//	secret, code  --> Guard     the same for guessing at one person, by source:
+//	                            tenant / kind / who / network or known browser --> refused for a while
+//	                            tenant / kind / who                            --> slowed
+//	                  Rules     how many, per tenant and kind
 //
-// All three refuse with a fault that says when to come again.
+//	request       --> Buckets   tokens in memory, per address and process, bounded in size
+//	                  Rates     how fast, per tenant and module
+//
+// All refuse with a fault that says when to come again.
 package limit
