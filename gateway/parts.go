@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"time"
@@ -41,6 +42,9 @@ type parts struct {
 	flags    *flag.Flags
 	gate     *limit.Gate
 	attempts *limit.Attempts
+	rules    *limit.Rules
+	guard    *limit.Guard
+	rates    *limit.Rates
 	marks    *grant.Marks
 	sessions *session.Keeper
 	codes    *grant.Codes
@@ -111,6 +115,15 @@ func (p *parts) openLimits(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.rules, err = limit.OpenRules(ctx, p.store, limit.RulesConfig{Changed: p.protection, Now: p.cfg.Now}); err != nil {
+		return err
+	}
+	if p.guard, err = limit.OpenGuard(ctx, p.store, limit.GuardConfig{Rule: p.rules.Rule, Now: p.cfg.Now}); err != nil {
+		return err
+	}
+	if p.rates, err = limit.OpenRates(ctx, p.store, limit.RatesConfig{Now: p.cfg.Now}); err != nil {
+		return err
+	}
 	p.flags, err = flag.Open(ctx, p.store, flag.Config{
 		Defaults: p.cfg.Flags, Now: p.cfg.Now,
 		Changed: func(ctx context.Context, tenant, name string) error {
@@ -118,6 +131,19 @@ func (p *parts) openLimits(ctx context.Context) (err error) {
 		},
 	})
 	return err
+}
+
+// protection records what a tenant did to its limits for guessing.
+func (p *parts) protection(ctx context.Context, set limit.Protection, deleted bool) error {
+	raw, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("audit event: %w", err)
+	}
+	e := audit.Event{Tenant: set.TenantID, Workspace: tenant.Admin, Subject: audit.SubjectBruteForce, Action: audit.ActionUpdated, Payload: raw}
+	if deleted {
+		e.Action = audit.ActionDeleted
+	}
+	return p.audit.Record(ctx, e)
 }
 
 func (p *parts) openSessions(ctx context.Context) (err error) {
