@@ -48,17 +48,19 @@ func makeArgon2(password string) (string, error) {
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
 }
 
-func verifyArgon2(stored, password string) (bool, error) {
+func readArgon2(stored string) (match, error) {
 	h, err := parseArgon2(stored)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	derive := argon2.IDKey
 	if h.variant == "argon2i" {
 		derive = argon2.Key
 	}
-	got := derive([]byte(password), h.salt, h.time, h.memory, h.lanes, uint32(len(h.key)))
-	return subtle.ConstantTimeCompare(got, h.key) == 1, nil
+	return func(password string) bool {
+		got := derive([]byte(password), h.salt, h.time, h.memory, h.lanes, uint32(len(h.key)))
+		return subtle.ConstantTimeCompare(got, h.key) == 1
+	}, nil
 }
 
 func currentArgon2(stored string) bool {
@@ -81,22 +83,28 @@ func parseArgon2(stored string) (argonHash, error) {
 	if parts[2] != fmt.Sprintf("m=%d,t=%d,p=%d", h.memory, h.time, lanes) {
 		return argonHash{}, ErrMalformed // trailing parameters such as data=
 	}
-	h.lanes = uint8(min(lanes, 255))
+	h.lanes = uint8(lanes)
 	var errs [2]error
 	h.salt, errs[0] = base64.RawStdEncoding.Strict().DecodeString(parts[3])
 	h.key, errs[1] = base64.RawStdEncoding.Strict().DecodeString(parts[4])
-	if errs[0] != nil || errs[1] != nil || !h.affordable() {
+	if errs[0] != nil || errs[1] != nil || lanes > 255 || !h.sound() {
 		return argonHash{}, ErrMalformed
+	}
+	if !h.affordable() {
+		return argonHash{}, ErrCost
 	}
 	return h, nil
 }
 
-// affordable checks the limits of RFC 9106, 3.1, and our own.
-func (h argonHash) affordable() bool {
+// sound checks the limits of RFC 9106, 3.1; shorter salts and keys than ours are
+// others' choice.
+func (h argonHash) sound() bool {
 	return (h.variant == "argon2id" || h.variant == "argon2i") &&
-		h.time >= 1 && h.time <= argonMaxTime &&
-		h.lanes >= 1 && h.lanes <= argonMaxLanes &&
-		h.memory >= 8*uint32(h.lanes) && h.memory <= argonMaxMemory &&
-		uint64(h.memory)*uint64(h.time) <= argonMaxWork &&
-		len(h.salt) >= 8 && len(h.salt) <= 64 && len(h.key) >= 16 && len(h.key) <= 64
+		h.time >= 1 && h.lanes >= 1 && h.memory >= 8*uint32(h.lanes) &&
+		len(h.salt) >= 8 && len(h.salt) <= maxSalt && len(h.key) >= minKey && len(h.key) <= maxKey
+}
+
+func (h argonHash) affordable() bool {
+	return h.time <= argonMaxTime && h.lanes <= argonMaxLanes && h.memory <= argonMaxMemory &&
+		uint64(h.memory)*uint64(h.time) <= argonMaxWork
 }

@@ -3,8 +3,8 @@ package credential
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/crypto/bcrypt"
@@ -44,23 +44,19 @@ func makeBcrypt(password string) (string, error) {
 	return fmt.Sprintf("%s%s,%d$%s$%s", longBcrypt, hash[1:3], bcryptCost, hash[salt-22:salt], hash[salt:]), nil
 }
 
-func verifyBcrypt(stored, password string) (bool, error) {
+func readBcrypt(stored string) (match, error) {
 	hash, long, err := parseBcrypt(stored)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if long {
-		password = digest(password)
-	}
-	if len(password) > bcryptMax {
+	return func(password string) bool {
+		if long {
+			password = digest(password)
+		}
 		// Made by a program that cut it off; so does the comparison.
-		password = password[:bcryptMax]
-	}
-	err = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
-		return false, ErrMalformed
-	}
-	return err == nil, nil
+		password = password[:min(len(password), bcryptMax)]
+		return bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil
+	}, nil
 }
 
 func currentBcrypt(stored string) bool {
@@ -83,11 +79,27 @@ func parseBcrypt(stored string) (hash string, long bool, err error) {
 		}
 		hash, long = fmt.Sprintf("$%s$%02s$%s%s", variant, parts[0], parts[1], parts[2]), true
 	}
-	cost, err := bcrypt.Cost([]byte(hash))
-	if err != nil || cost > bcryptMaxCost || len(hash) != 60 {
+	if len(hash) != 60 || !slices.Contains(bcryptKinds, hash[:4]) || !within(hash[7:], bcryptAlphabet) {
 		return "", false, ErrMalformed
 	}
+	cost, err := bcrypt.Cost([]byte(hash))
+	switch {
+	case err != nil:
+		return "", false, ErrMalformed
+	case cost > bcryptMaxCost:
+		return "", false, ErrCost
+	}
 	return hash, long, nil
+}
+
+// bcryptKinds are the names of sound bcrypt; 2x is that of a broken one.
+var bcryptKinds = []string{"$2a$", "$2b$", "$2y$"}
+
+const bcryptAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
+// within tells whether s has no character but those of alphabet.
+func within(s, alphabet string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
 }
 
 func digest(password string) string {

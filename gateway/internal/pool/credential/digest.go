@@ -8,15 +8,15 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 const (
-	pbkdf2Rounds    = 600_000 // OWASP's recommendation for HMAC-SHA-256
-	pbkdf2MaxRounds = 4_000_000
-	pbkdf2Key       = 32
-	digestSalt      = 16
+	pbkdf2Rounds = 600_000 // OWASP's recommendation for HMAC-SHA-256
+	pbkdf2Key    = 32
+	digestSalt   = 16
 )
 
 // These two are random bytes.
@@ -44,40 +44,25 @@ func makePBKDF2(password string) (string, error) {
 	return pbkdf2Prefix + strconv.Itoa(pbkdf2Rounds) + "$" + adapted(salt) + "$" + adapted(key), nil
 }
 
-func verifyPBKDF2(stored, password string) (bool, error) {
-	rounds, salt, want, err := parsePBKDF2(stored)
+func readPBKDF2(stored string) (match, error) {
+	d, err := parsePBKDF2(stored)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	got, err := pbkdf2.Key(sha256.New, password, salt, rounds, len(want))
-	if err != nil {
-		return false, fmt.Errorf("pbkdf2: %w", err)
-	}
-	return subtle.ConstantTimeCompare(got, want) == 1, nil
+	return d.match, nil
 }
 
 func currentPBKDF2(stored string) bool {
-	rounds, salt, key, err := parsePBKDF2(stored)
-	return err == nil && rounds == pbkdf2Rounds && len(salt) >= digestSalt && len(key) == pbkdf2Key
+	d, err := parsePBKDF2(stored)
+	return err == nil && d.rounds == pbkdf2Rounds && len(d.salt) >= digestSalt && len(d.key) == pbkdf2Key
 }
 
-func parsePBKDF2(stored string) (rounds int, salt, key []byte, err error) {
+func parsePBKDF2(stored string) (derived, error) {
 	parts, ok := fields(stored, 4)
 	if !ok {
-		return 0, nil, nil, ErrMalformed
+		return derived{}, ErrMalformed
 	}
-	rounds, err = strconv.Atoi(parts[1])
-	if err != nil || rounds < 1 || rounds > pbkdf2MaxRounds {
-		return 0, nil, nil, ErrMalformed
-	}
-	enc := base64.RawStdEncoding.Strict()
-	var errs [2]error
-	salt, errs[0] = enc.DecodeString(strings.ReplaceAll(parts[2], ".", "+"))
-	key, errs[1] = enc.DecodeString(strings.ReplaceAll(parts[3], ".", "+"))
-	if errs[0] != nil || errs[1] != nil || len(salt) > 64 || len(key) < 16 || len(key) > 64 {
-		return 0, nil, nil, ErrMalformed
-	}
-	return rounds, salt, key, nil
+	return parseDerived(sha256.New, parts[1], parts[2], parts[3])
 }
 
 func isSHA(stored string) bool { return strings.HasPrefix(stored, shaPrefix) }
@@ -88,19 +73,21 @@ func makeSHA(password string) (string, error) {
 	return shaPrefix + base64.RawStdEncoding.EncodeToString(salt[:digestSalt]) + "$" + base64.RawStdEncoding.EncodeToString(sum[:]), nil
 }
 
-func verifySHA(stored, password string) (bool, error) {
+func readSHA(stored string) (match, error) {
 	parts, ok := fields(stored, 3)
 	if !ok {
-		return false, ErrMalformed
+		return nil, ErrMalformed
 	}
 	enc := base64.RawStdEncoding.Strict()
 	salt, err := enc.DecodeString(parts[1])
 	want, err2 := enc.DecodeString(parts[2])
-	if err != nil || err2 != nil || len(salt) > 64 || len(want) != sha512.Size {
-		return false, ErrMalformed
+	if err != nil || err2 != nil || len(salt) > maxSalt || len(want) != sha512.Size {
+		return nil, ErrMalformed
 	}
-	sum := sha512.Sum512(append(salt, password...))
-	return subtle.ConstantTimeCompare(sum[:], want) == 1, nil
+	return func(password string) bool {
+		sum := sha512.Sum512(slices.Concat(salt, []byte(password)))
+		return subtle.ConstantTimeCompare(sum[:], want) == 1
+	}, nil
 }
 
 func adapted(b []byte) string {

@@ -26,42 +26,46 @@ func (m Method) Known() bool {
 }
 
 // ErrMalformed means that a stored hash is of no known method, is damaged, or
-// asks for more work than this program will do for one password.
-var ErrMalformed = errors.New("malformed or too expensive password hash")
+// asks for more work than this program will do for one password (ErrCost).
+var ErrMalformed = errors.New("malformed password hash")
 
-// scheme is how one method writes and reads its hashes. password has been
-// normalised and is at most MaxBytes long.
+// ErrCost is the ErrMalformed of a hash that is in order but too expensive: of
+// its memory, rounds or lanes one is over the bounds of this package.
+var ErrCost = fmt.Errorf("%w: too expensive", ErrMalformed)
+
+// match tells whether a password, at most MaxBytes long, belongs to a hash that
+// has been read. It compares in constant time.
+type match func(password string) bool
+
+// reader reads the stored hashes of one form, which owns recognises by how they
+// begin. Error: ErrMalformed.
+type reader struct {
+	owns func(stored string) bool
+	read func(stored string) (match, error)
+}
+
+// scheme is a form that this program also writes.
 type scheme struct {
+	reader
 	method  Method
-	owns    func(stored string) bool
 	make    func(password string) (string, error)
-	verify  func(stored, password string) (bool, error) // ErrMalformed, or whether it matches
-	current func(stored string) bool                    // false: made with other parameters than make uses
-	dummy   string                                      // a hash that make could have written and nobody knows the password of
+	current func(stored string) bool // false: made with other parameters than make uses
+	dummy   string                   // a hash that make could have written and nobody knows the password of
 }
 
 // schemes lists every method.
 func schemes() []scheme {
 	return []scheme{
-		{Argon2, isArgon2, makeArgon2, verifyArgon2, currentArgon2, dummyArgon2},
-		{Bcrypt, isBcrypt, makeBcrypt, verifyBcrypt, currentBcrypt, dummyBcrypt},
-		{PBKDF2, isPBKDF2, makePBKDF2, verifyPBKDF2, currentPBKDF2, dummyPBKDF2},
-		{SHA, isSHA, makeSHA, verifySHA, isSHA, dummySHA},
+		{reader{isArgon2, readArgon2}, Argon2, makeArgon2, currentArgon2, dummyArgon2},
+		{reader{isBcrypt, readBcrypt}, Bcrypt, makeBcrypt, currentBcrypt, dummyBcrypt},
+		{reader{isPBKDF2, readPBKDF2}, PBKDF2, makePBKDF2, currentPBKDF2, dummyPBKDF2},
+		{reader{isSHA, readSHA}, SHA, makeSHA, isSHA, dummySHA},
 	}
 }
 
 func find(m Method) (scheme, bool) {
 	for _, s := range schemes() {
 		if s.method == m {
-			return s, true
-		}
-	}
-	return scheme{}, false
-}
-
-func owner(stored string) (scheme, bool) {
-	for _, s := range schemes() {
-		if s.owns(stored) {
 			return s, true
 		}
 	}
@@ -75,7 +79,14 @@ func Current(m Method, stored string) bool {
 	return ok && s.owns(stored) && s.current(stored)
 }
 
-// make hashes a normalised password.
+// Usable tells whether Check can compare passwords with stored, without doing
+// the work: an import asks before it stores. Errors: ErrMalformed, ErrCost.
+func Usable(stored string) error {
+	_, err := read(stored)
+	return err
+}
+
+// encode hashes a normalised password.
 func encode(m Method, password string) (string, error) {
 	s, ok := find(m)
 	if !ok {
@@ -84,14 +95,21 @@ func encode(m Method, password string) (string, error) {
 	return s.make(password)
 }
 
-// compare tells whether a normalised password matches.
-func compare(stored, password string) (bool, error) {
-	s, ok := owner(stored)
-	if !ok {
-		return false, ErrMalformed
+// read finds out the form of a stored hash and reads it.
+func read(stored string) (match, error) {
+	if len(stored) > maxStored {
+		return nil, ErrMalformed
 	}
-	return s.verify(stored, password)
+	for _, s := range schemes() {
+		if s.owns(stored) {
+			return s.read(stored)
+		}
+	}
+	return readForeign(stored)
 }
+
+// maxStored is the longest stored hash: every form with its longest salt fits.
+const maxStored = 1 << 10
 
 // fields splits "$a$b$c" into its parts and reports whether there are n.
 func fields(stored string, n int) ([]string, bool) {

@@ -51,23 +51,17 @@ func ParseTOTPSecret(field, s string) (string, error) {
 // TOTPURI returns the address that authenticator apps read, in the Key URI
 // format: otpauth://totp/issuer:account?secret=...&issuer=...
 func TOTPURI(issuer, account, secret string) string {
-	// A colon would end the issuer; %3A ends it too by the format's grammar.
-	issuer = strings.ReplaceAll(issuer, ":", " ")
-	label := url.PathEscape(account)
+	issuer = strings.ReplaceAll(issuer, ":", " ") // even escaped it would end the issuer in the label
+	label, query := escape(account), "?secret="+escape(secret)
 	if issuer != "" {
-		label = url.PathEscape(issuer) + ":" + label
+		label, query = escape(issuer)+":"+label, query+"&issuer="+escape(issuer)
 	}
-	// Apps read "+" as itself here: blanks must be %20.
-	query := "secret=" + secret
-	if issuer != "" {
-		query += "&issuer=" + strings.ReplaceAll(url.QueryEscape(issuer), "+", "%20")
-	}
-	return "otpauth://totp/" + label + query2(query)
+	return fmt.Sprintf("otpauth://totp/%s%s&algorithm=SHA1&digits=%d&period=%d", label, query, totpDigits, totpPeriod)
 }
 
-func query2(q string) string {
-	return fmt.Sprintf("?%s&algorithm=SHA1&digits=%d&period=%d", q, totpDigits, totpPeriod)
-}
+// escape leaves nothing that ends a part of a URI. Apps show "+" as it is, so
+// blanks become %20.
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
 // TOTPImage returns the QR code of a URI of TOTPURI, as PNG.
 func TOTPImage(uri string) ([]byte, error) {

@@ -60,31 +60,40 @@ func (v *Verifier) Make(ctx context.Context, tenant string, m Method, password s
 }
 
 // Check tells whether the password belongs to the stored hash. It always does
-// the work of exactly one hash: when there is nothing to compare with (stored is
-// empty: no such user, no password) or the password cannot be one, it hashes
-// against a dummy of method m and answers false. So the time tells nothing of
-// the person, as long as a pool's hashes are of one method. The gate's error is
-// returned as it is; ErrMalformed means that stored cannot be used.
+// the work of one hash: when there is nothing to compare with (stored is empty:
+// no such user, no password) or the password cannot be one, it hashes against a
+// dummy of method m and answers false. So the time tells nothing of the person,
+// as long as a pool's hashes are of one method; of imported ones, see Hold.
+//
+// A password that normalisation changes is also tried as it was typed, which is
+// what the system that an imported hash comes from saw. That is a second hash,
+// for users and nobody alike.
+//
+// The gate's error is returned as it is; ErrMalformed means that stored cannot be
+// used.
 func (v *Verifier) Check(ctx context.Context, tenant string, m Method, stored, password string) (bool, error) {
-	p, possible := Normalize(password)
-	if !possible {
-		p = "-"
+	normal, possible := Normalize(password)
+	tries := []string{normal, password}
+	switch {
+	case !possible:
+		tries = []string{"-"}
+	case normal == password:
+		tries = tries[:1]
 	}
-	against := stored
-	if against == "" {
-		against = dummy(m)
+	against, err := read(orElse(stored, dummy(m)))
+	if err != nil {
+		against, _ = read(dummy(m)) // the same work as for everybody else
 	}
-	var right bool
-	var err error
+	right := false
 	gateErr := v.do(ctx, tenant, func() {
-		if right, err = compare(against, p); err != nil {
-			_, _ = compare(dummy(m), p) // the same work as for everybody else
+		for _, p := range tries {
+			right = against(p) || right
 		}
 	})
 	if gateErr != nil {
 		return false, gateErr
 	}
-	return right && possible && stored != "", err
+	return right && possible && stored != "" && err == nil, err
 }
 
 // Used tells whether the password belongs to one of the stored hashes, which
