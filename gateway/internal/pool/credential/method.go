@@ -97,7 +97,9 @@ func encode(m Method, password string) (string, error) {
 
 // read finds out the form of a stored hash and reads it.
 func read(stored string) (match, error) {
-	if len(stored) > maxStored {
+	// Base64 decoders skip line ends.
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	if len(stored) > maxStored || strings.ContainsFunc(stored, odd) {
 		return nil, ErrMalformed
 	}
 	for _, s := range schemes() {
