@@ -125,7 +125,7 @@ func (g *Guard) try(ctx context.Context, tenant, id string, run step) (time.Dura
 		}
 		next, pause, refused := run(row.Value, now)
 		switch {
-		case refused != nil && next.Until.Equal(row.Value.Until):
+		case refused != nil && next.Since.Equal(row.Value.Since):
 			return 0, refused // nothing to write
 		case fresh:
 			_, err = g.table.Create(ctx, tenant, id, next)
@@ -161,15 +161,15 @@ func (r Rule) own(t tries, now time.Time) (tries, time.Duration, error) {
 	window := r.window()
 	next := t.forget(now, window)
 	full := next.room(now, window, r.Max)
-	blocked := min(t.Until.Sub(now), r.Block) // the rule, or the clock, may have changed
+	blocked := min(t.Since.Add(r.Block).Sub(now), r.Block) // or the clock was put back
 	if full <= 0 && blocked <= 0 {
-		next.Until = time.Time{}
+		next.Since = time.Time{}
 		next.add(now, window)
 		return next, 0, nil
 	}
-	if t.Until.IsZero() { // once for each filling of the window
-		next.Until = now.Add(r.Block)
-		next.last(next.Until)
+	if t.Since.IsZero() { // once for each filling of the window
+		next.Since = now
+		next.last(now.Add(r.Block))
 		blocked = r.Block
 	}
 	return next, 0, tooManyTries(max(full, blocked))

@@ -12,7 +12,7 @@ const slots = 64
 // was allowed.
 type tries struct {
 	Slots []slot    `json:"slots,omitempty"` // oldest first
-	Until time.Time `json:"until,omitzero"`  // refused until, after a try too many
+	Since time.Time `json:"since,omitzero"`  // refused since: the first try too many
 	Next  time.Time `json:"next,omitzero"`   // of the total: the next free place
 	Gone  time.Time `json:"gone"`            // when the record has no effect any more
 }
