@@ -9,7 +9,9 @@
 //
 // A page is a typed value; there is no other way to render one. Pages have no
 // inline script or style, so they work under a Content-Security-Policy without
-// unsafe-inline, and all of them work without JavaScript. The one exception to
+// unsafe-inline, and all of them work without JavaScript, but for passkeys, which
+// browsers give to scripts alone: webauthn.js, loaded where there is one to use or
+// make (see PasskeyCalls). The one exception to
 // the style rule is the page for too many cookies: nothing else can be loaded
 // then, so it names its own style by hash.
 //
