@@ -41,7 +41,6 @@ type parts struct {
 	audit    *audit.Recorder
 	flags    *flag.Flags
 	gate     *limit.Gate
-	attempts *limit.Attempts
 	rules    *limit.Rules
 	guard    *limit.Guard
 	rates    *limit.Rates
@@ -111,10 +110,6 @@ func (p *parts) changed(ctx context.Context, e changes.Entry) error { return p.m
 func (p *parts) openLimits(ctx context.Context) (err error) {
 	h := p.cfg.Limits.Hashing
 	p.gate = limit.NewGate(limit.Config{Parallel: h.Parallel, Queue: h.Queue, Wait: time.Duration(h.Wait)})
-	p.attempts, err = limit.OpenAttempts(ctx, p.store, limit.AttemptsConfig{Now: p.cfg.Now})
-	if err != nil {
-		return err
-	}
 	if p.rules, err = limit.OpenRules(ctx, p.store, limit.RulesConfig{Changed: p.protection, Now: p.cfg.Now}); err != nil {
 		return err
 	}
@@ -195,7 +190,7 @@ func (p *parts) openTenants(ctx context.Context) (err error) {
 func (p *parts) openPools(ctx context.Context) (err error) {
 	p.pools, err = pool.Open(ctx, p.store, pool.Config{
 		Ring: p.ring, Passwords: credential.NewVerifier(credential.Config{Gate: p.gate, Now: p.cfg.Now}),
-		Audit: p.audit, Now: p.cfg.Now, Changed: p.changed, TenantEpoch: p.tenantEpoch, Linked: p.linked,
+		Guard: p.guard, Audit: p.audit, Now: p.cfg.Now, Changed: p.changed, TenantEpoch: p.tenantEpoch, Linked: p.linked,
 	})
 	if err != nil {
 		return err
@@ -240,7 +235,7 @@ func (p *parts) openSignin(context.Context) (err error) {
 	}
 	p.signin, err = signin.New(signin.Config{
 		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Marks: p.marks, Codes: p.codes,
-		Grants: p.grants, Tokens: p.tokens, Users: p.pools.Users, Attempts: p.attempts, Audit: p.audit,
+		Grants: p.grants, Tokens: p.tokens, Users: p.pools.Users, Audit: p.audit,
 		HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	return err

@@ -85,7 +85,7 @@ func getUserByKey(x *call) (reply, error) {
 	if err := x.decode(&in); err != nil {
 		return reply{}, err
 	}
-	u, err := x.Users.ByKey(x.ctx, x.owner, x.param("ipID"), in.Identifier, in.Address)
+	u, err := x.Users.Find(x.ctx, x.owner, x.param("ipID"), pool.Key{Identifier: in.Identifier, Address: in.Address})
 	return shown(&u), err
 }
 

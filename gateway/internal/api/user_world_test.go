@@ -17,7 +17,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
-	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -104,8 +103,6 @@ func (h *house) open() {
 	h.ok(err)
 	h.audit, err = audit.Open(ctx, h.store, audit.Config{Now: now})
 	h.ok(err)
-	attempts, err := limit.OpenAttempts(ctx, h.store, limit.AttemptsConfig{Now: now})
-	h.ok(err)
 	h.sessions, err = session.Open(ctx, h.store, session.Config{
 		Append: h.marks.Append, Generation: h.marks.Generation, Now: now,
 		Dead: func(s *session.Session) bool {
@@ -136,7 +133,7 @@ func (h *house) open() {
 	h.ok(err)
 	h.signin, err = signin.New(signin.Config{
 		Base: houseBase, Ring: ring, Live: h.live, Logins: logins, Sessions: h.sessions, Marks: h.marks, Codes: h.codes,
-		Grants: h.grants, Tokens: tokens, Users: h.pools.Users, Attempts: attempts, Audit: h.audit, Now: now,
+		Grants: h.grants, Tokens: tokens, Users: h.pools.Users, Audit: h.audit, Now: now,
 	})
 	h.ok(err)
 	first, err := setup.Open(ctx, setup.Config{

@@ -28,7 +28,7 @@ func seeded(b *testing.B, n int) *world {
 func BenchmarkPasswordCheck(b *testing.B) {
 	w := seeded(b, 1000)
 	for b.Loop() {
-		r, err := w.Users.CheckPassword(b.Context(), tenantID, "p", "user0@example.com", "right")
+		r, err := w.Users.CheckPassword(b.Context(), tenantID, "p", checking, "user0@example.com", "right")
 		if err != nil || !r.Proven() {
 			b.Fatal(r.Outcome, err)
 		}

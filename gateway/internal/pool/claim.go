@@ -35,12 +35,15 @@ func (c *claim) id() string { return store.ID(c.Space, c.Source, c.Key) }
 
 func (c *claim) name() name { return name{Source: c.Source, Key: c.Key} }
 
+// typed tells whether searches look for such a name.
+func (c *claim) typed() bool { return c.Space != poolSpace && c.Source != TypeWebAuthn }
+
 func (c *claim) forward() (store.Key, bool) {
-	return store.Key{Equal: c.Space, Order: c.Key}, c.Space != poolSpace
+	return store.Key{Equal: c.Space, Order: c.Key}, c.typed()
 }
 
 func (c *claim) backward() (store.Key, bool) {
-	return store.Key{Equal: c.Space, Order: reversed(c.Key)}, c.Space != poolSpace
+	return store.Key{Equal: c.Space, Order: reversed(c.Key)}, c.typed()
 }
 
 // declareClaims declares the table that pools and users share.

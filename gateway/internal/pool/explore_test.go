@@ -75,6 +75,7 @@ type order struct {
 // and notes the others for later.
 func (e *explorer) follow(prefix []choice) {
 	e.stage.cells, e.stage.now, e.stage.quit, e.stage.under = maps.Clone(e.base), e.start, false, nil
+	e.stage.alias = map[string]string{}
 	o := &order{all: e.actors(), left: e.budget, last: everyone}
 	for _, a := range o.all {
 		a.ask, a.answer, a.done = make(chan string), make(chan verdict), make(chan error, 1)
@@ -205,10 +206,12 @@ func (e *explorer) state(o *order) uint64 {
 	}
 	num(int(e.stage.now.Sub(e.start)))
 	num(len(e.stage.under)) // there is at most one, and the actor's memory says which
-	for _, at := range slices.Sorted(maps.Keys(e.stage.cells)) {
-		b.WriteString(at)
-		b.WriteString(e.stage.cells[at].label)
+	stored := make([]string, 0, len(e.stage.cells))
+	for at, c := range e.stage.cells {
+		stored = append(stored, e.stage.known(at)+c.label)
 	}
+	slices.Sort(stored)
+	b.WriteString(strings.Join(stored, " "))
 	for _, a := range o.all {
 		b.WriteString(strconv.FormatBool(a.over) + strconv.FormatBool(a.stopped))
 		b.WriteString(a.waiting)

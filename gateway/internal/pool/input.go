@@ -1,16 +1,15 @@
 package pool
 
 import (
-	"bytes"
 	"context"
-	"encoding/base32"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
-	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
@@ -73,11 +72,8 @@ type NewUserCredential struct {
 	WebAuthnCredentials []json.RawMessage `json:"webauthn_credentials"`
 }
 
-// The most entries of a user's lists.
-const (
-	maxEntries = 50
-	maxPasskey = 16 << 10 // bytes
-)
+// maxEntries is the most entries of a user's lists.
+const maxEntries = 50
 
 // apply changes the user's objects and validates those that are new, or whose
 // schema is, against the schema in force afterwards.
@@ -176,7 +172,7 @@ func (n *NewUserCredential) credential(ring *vault.Ring, at string, u *User, now
 	c := Credential{ID: vault.NewID(), Type: n.Type, State: StateValid, CreatedAt: now, UpdatedAt: now}
 	switch n.Type {
 	case TypeTOTP:
-		secret, err := totpSecret(at+"totp_secret", n.TOTPSecret)
+		secret, err := credential.ParseTOTPSecret(at+"totp_secret", n.TOTPSecret)
 		if err != nil {
 			return c, err
 		}
@@ -184,7 +180,13 @@ func (n *NewUserCredential) credential(ring *vault.Ring, at string, u *User, now
 		return c, err
 	case TypeWebAuthn:
 		list, err := passkeys(at+"webauthn_credentials", n.WebAuthnCredentials)
-		c.WebAuthn = list
+		for i := range list {
+			list[i].Purpose = orElse(list[i].Purpose, credential.Passwordless)
+			if list[i].CreatedAt.IsZero() {
+				list[i].CreatedAt = now
+			}
+		}
+		c.Passkeys = list
 		return c, err
 	case TypePassword:
 		if n.Password == "" {
@@ -206,33 +208,32 @@ func (n *NewUserCredential) state() string {
 	return StateValid
 }
 
-// sealedAt is the one place where the user's TOTP secret opens.
-func (u *User) sealedAt() string {
-	return vault.AAD(u.TenantID, "users", store.ID(u.PoolEpoch, u.ID), "totp")
-}
-
-// totpSecret checks a secret: at least 80 bits in base32 (RFC 4226, 4, R6 asks
-// for 128; several authenticators still make 80).
-func totpSecret(field, secret string) (string, error) {
-	secret = strings.TrimRight(strings.ToUpper(strings.ReplaceAll(secret, " ", "")), "=")
-	raw, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(secret)
-	if err != nil || len(raw) < 10 || len(raw) > 64 {
-		return "", fault.At(fault.Unprocessable, field, "must be a secret of 10 to 64 bytes in base32")
+func passkeys(field string, list []json.RawMessage) ([]credential.Passkey, error) {
+	if len(list) == 0 || len(list) > maxPasskeys {
+		return nil, fault.At(fault.Unprocessable, field, fmt.Sprintf("must have 1 to %d entries", maxPasskeys))
 	}
-	return secret, nil
-}
-
-func passkeys(field string, list []json.RawMessage) ([]json.RawMessage, error) {
-	if len(list) == 0 || len(list) > maxEntries {
-		return nil, fault.At(fault.Unprocessable, field, fmt.Sprintf("must have 1 to %d entries", maxEntries))
-	}
-	out := make([]json.RawMessage, len(list))
+	out := make([]credential.Passkey, len(list))
 	for i, raw := range list {
 		at := fmt.Sprintf("%s[%d]", field, i)
 		if _, err := parse(at, raw, maxPasskey); err != nil {
 			return nil, err
 		}
-		out[i] = bytes.Clone(compact(raw))
+		p, err := credential.ParsePasskey(raw)
+		if err != nil {
+			return nil, within(at, err)
+		}
+		out[i] = p
 	}
-	return out, nil
+	return out, checkPasskeys(field, out)
+}
+
+// within puts a path before the member that an error names.
+func within(path string, err error) error {
+	bad, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		return &fault.Error{Kind: fault.Unprocessable, Field: path, Public: "is not a passkey", Cause: err}
+	}
+	named := *bad
+	named.Field = strings.TrimSuffix(path+"."+bad.Field, ".")
+	return &named
 }

@@ -66,7 +66,35 @@ func verifier(w *world, id string) *actor {
 	}}
 }
 
+// registrar registers the disputed name. Taken counts as a refusal.
+func registrar(w *world, who string) *actor {
+	return &actor{name: "register-" + who, do: func(ctx context.Context) error {
+		r, err := w.Users.Register(ctx, tenantID, "p", pool.Registration{Identifier: disputed})
+		if err == nil && r.Taken {
+			return fault.New(fault.Conflict, "taken", nil)
+		}
+		return err
+	}}
+}
+
+// activator activates the one user that registered.
+func activator(w *world, who string) *actor {
+	return &actor{name: "activate-" + who, do: func(ctx context.Context) error {
+		_, err := w.Users.Activate(ctx, tenantID, "p", w.registered, pool.Activation{Address: disputed})
+		return err
+	}}
+}
+
 func scenarios() []scenario {
+	registered := func(w *world) {
+		r := must[pool.Registered](w.t)(w.Users.Register(w.t.Context(), tenantID, "p", pool.Registration{Identifier: disputed}))
+		w.registered = r.User.ID
+	}
+	// Its name is the disputed one by its address alone.
+	other := func(w *world) {
+		r := must[pool.Registered](w.t)(w.Users.Register(w.t.Context(), tenantID, "p", pool.Registration{Identifier: "anna", Address: disputed}))
+		w.registered = r.User.ID
+	}
 	holder := func(w *world) { w.user("p", `"id":"old",`+email(disputed)) }
 	return []scenario{
 		{
@@ -115,6 +143,30 @@ func scenarios() []scenario {
 			},
 			func(w *world) []*actor { return []*actor{verifier(w, "a"), creator(w, "b"), deleter(w, "old")} },
 			[]string{"verify-a done, create-b refused, delete-old done", "verify-a refused, create-b done, delete-old done"},
+			unbounded, 0,
+		},
+		{
+			"two registrations of a free name", func(*world) {},
+			func(w *world) []*actor { return []*actor{registrar(w, "a"), registrar(w, "b")} },
+			[]string{"register-a done, register-b done", "register-a done, register-b refused", "register-a refused, register-b done"},
+			unbounded, 0,
+		},
+		{
+			"a registration again and an activation", registered,
+			func(w *world) []*actor { return []*actor{registrar(w, "a"), activator(w, "b")} },
+			[]string{"register-a done, activate-b done", "register-a refused, activate-b done"},
+			unbounded, 0,
+		},
+		{
+			"a registration and the activation of another with its address", other,
+			func(w *world) []*actor { return []*actor{registrar(w, "a"), activator(w, "b")} },
+			[]string{"register-a done, activate-b refused", "register-a refused, activate-b done"},
+			unbounded, 0,
+		},
+		{
+			"a registration and a creation by an administrator", func(*world) {},
+			func(w *world) []*actor { return []*actor{registrar(w, "a"), creator(w, "b")} },
+			[]string{"register-a done, create-b refused", "register-a refused, create-b done"},
 			unbounded, 0,
 		},
 	}
@@ -252,6 +304,10 @@ func (a *actor) fair(w *world, owner string) error {
 		return fmt.Errorf("the creation of %q was refused, and it is there", id)
 	case (verb == "add" || verb == "verify") && a.err == nil && id != "old" && owner != id:
 		return fmt.Errorf("%q got the name, and %q has it", id, owner)
+	case verb == "register" && a.err == nil && owner == "":
+		return fmt.Errorf("the registration of %q was acknowledged, and nobody has the name", id)
+	case verb == "activate" && a.err == nil && owner != w.registered:
+		return fmt.Errorf("%q was activated, and %q has its name", w.registered, owner)
 	case verb == "add" && a.definite() && id != "old" && lists:
 		return fmt.Errorf("%q was refused the name, and has it", id)
 	}

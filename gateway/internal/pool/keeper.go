@@ -21,25 +21,21 @@ type Auditor interface {
 	Record(ctx context.Context, e audit.Event) error
 }
 
-// Attempts counts tries at a password; limit.Attempts is one. Take comes before
-// the work and fails when there were too many.
-type Attempts interface {
-	Take(ctx context.Context, tenant, kind, key string) error
-	Clear(ctx context.Context, tenant, kind, key string) error
+// Guard bounds guessing at somebody's secrets; limit.Guard is one. who is the
+// pool and the user's id with a slash between, or, for tries at nobody, the pool
+// and what was typed after "/?". Take comes before the work and fails when there
+// were too many.
+type Guard interface {
+	Take(ctx context.Context, tenant, kind, who string) error
+	Clear(ctx context.Context, tenant, kind, who string) error
 }
-
-// The kinds under which tries at a password are counted (contract, section 24).
-const (
-	VerifyPassword = "identity_verify_password"
-	ChangePassword = "identity_change_password"
-)
 
 // Config joins what the keepers need. Ring is required. Nil funcs and nil
 // interfaces do nothing.
 type Config struct {
 	Ring      *vault.Ring          // seals TOTP secrets
 	Passwords *credential.Verifier // nil: one without a gate, which only tests should use
-	Attempts  Attempts
+	Guard     Guard
 	Audit     Auditor
 	Now       func() time.Time // nil: time.Now
 	// Changed writes to the change log: configuration after its write, revocations
@@ -57,9 +53,10 @@ type Config struct {
 
 // Keeper joins the keepers of this package. Safe for concurrent use.
 type Keeper struct {
-	Schemas *Schemas
-	Pools   *Pools
-	Users   *Users
+	Schemas     *Schemas
+	Pools       *Pools
+	Users       *Users
+	MFASessions *MFASessions
 }
 
 // Open declares the tables and returns their keepers.
@@ -86,7 +83,11 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
-	users, err := openUsers(ctx, s, &c, names, pools)
+	mfa, err := openMFA(ctx, s, &c, pools)
+	if err != nil {
+		return nil, err
+	}
+	users, err := openUsers(ctx, s, &c, names, pools, mfa)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 		return inUse(ctx, tenant, id, pools.uses, users.uses)
 	}
 	pools.users = users
-	return &Keeper{Schemas: schemas, Pools: pools, Users: users}, nil
+	return &Keeper{Schemas: schemas, Pools: pools, Users: users, MFASessions: mfa}, nil
 }
 
 func inUse(ctx context.Context, tenant, id string, by ...func(context.Context, string, string) (bool, error)) (bool, error) {

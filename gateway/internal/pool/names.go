@@ -113,6 +113,17 @@ func (k *Users) RemoveAddress(ctx context.Context, tenant, pool, user, address s
 	})
 }
 
+// VerifyAddress marks an address, as typed, verified: somebody has shown that
+// they receive what goes there. NotFound when the user does not have it,
+// Conflict when somebody else has it.
+func (k *Users) VerifyAddress(ctx context.Context, tenant, pool, user, address string) (User, error) {
+	return k.changeAddress(ctx, tenant, pool, user, address, "address verified", func(u *User, i int, now time.Time) {
+		if a := &u.Addresses[i]; !a.Verified {
+			a.Verified, a.VerifiedAt, a.UpdatedAt = true, now, now
+		}
+	})
+}
+
 func (k *Users) changeAddress(ctx context.Context, tenant, pool, user, address, details string, alter func(u *User, i int, now time.Time)) (User, error) {
 	u, err := k.change(ctx, tenant, pool, user, writing{details: details}, func(p *Pool, u *User, now time.Time) error {
 		i := u.address(lookup(address, p.IdentifierCaseInsensitive))
@@ -253,14 +264,19 @@ func (k *Users) ByLink(ctx context.Context, tenant, pool, kind, from, value stri
 	return u, userFault(err)
 }
 
-// ByKey returns the user with an identifier or with a verified address: exactly
-// one of them is given.
-func (k *Users) ByKey(ctx context.Context, tenant, pool, identifier, address string) (User, error) {
+// Key names a user: one of its members is given. Address is a verified one.
+type Key struct{ UserID, Identifier, Address string }
+
+// Find returns the user that a key names, or NotFound. Unprocessable for a key
+// with no member or several.
+func (k *Users) Find(ctx context.Context, tenant, pool string, by Key) (User, error) {
 	switch {
-	case (identifier == "") == (address == ""):
-		return User{}, fault.New(fault.Unprocessable, "Give either an identifier or an address.", nil)
-	case address != "":
-		return k.ByAddress(ctx, tenant, pool, address)
+	case by == Key{UserID: by.UserID} && by.UserID != "":
+		return k.Get(ctx, tenant, pool, by.UserID)
+	case by == Key{Identifier: by.Identifier} && by.Identifier != "":
+		return k.ByIdentifier(ctx, tenant, pool, by.Identifier)
+	case by == Key{Address: by.Address} && by.Address != "":
+		return k.ByAddress(ctx, tenant, pool, by.Address)
 	}
-	return k.ByIdentifier(ctx, tenant, pool, identifier)
+	return User{}, fault.New(fault.Unprocessable, "Give either an identifier or an address.", nil)
 }

@@ -67,7 +67,7 @@ func TestOddKeys(t *testing.T) {
 	for _, typed := range []string{"", " ", "\x00", "\xff\xfe", "a/b", "../x", "ext", strings.Repeat("a", 1<<20), strings.Repeat("\ufdfa", 200)} {
 		_, err := w.Users.ByIdentifier(t.Context(), tenantID, "p", typed)
 		wants(t, typed[:min(20, len(typed))], err, fault.NotFound, "")
-		if r, err := w.Users.CheckPassword(t.Context(), tenantID, "p", typed, "x"); err != nil || r.Outcome != pool.UserNotFound {
+		if r, err := w.Users.CheckPassword(t.Context(), tenantID, "p", checking, typed, "x"); err != nil || r.Outcome != pool.UserNotFound {
 			t.Errorf("%.20q: %v, %v", typed, r.Outcome, err)
 		}
 		_, err = w.Users.Get(t.Context(), tenantID, "p", typed)
@@ -243,7 +243,7 @@ func TestByKey(t *testing.T) {
 		{"", "", fault.Unprocessable},
 		{"anna@example.com", "+48123456789", fault.Unprocessable},
 	} {
-		u, err := w.Users.ByKey(t.Context(), tenantID, "p", tc.identifier, tc.address)
+		u, err := w.Users.Find(t.Context(), tenantID, "p", pool.Key{Identifier: tc.identifier, Address: tc.address})
 		if tc.kind == 0 && (err != nil || u.ID != "anna") {
 			t.Errorf("%q %q: %q, %v", tc.identifier, tc.address, u.ID, err)
 		} else if tc.kind != 0 {

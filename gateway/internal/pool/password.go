@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
-	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // Outcome is what checking a password found, as on the wire.
@@ -57,38 +55,38 @@ const changeTime = time.Hour
 // for an hour ChangePassword still takes it. A right password whose hash was
 // made in another way than the pool's is hashed again.
 //
-// Errors: NotFound for the pool, TooMany, Unavailable, the store's.
-func (k *Users) CheckPassword(ctx context.Context, tenant, pool, identifier, password string) (Result, error) {
+// The try counts under a kind of brute force (contract, section 24). Errors:
+// NotFound for the pool, TooMany, Unavailable, the store's.
+func (k *Users) CheckPassword(ctx context.Context, tenant, pool, kind, identifier, password string) (Result, error) {
 	p, err := k.pools.Get(ctx, tenant, pool)
 	if err != nil {
 		return Result{}, err
 	}
 	n := lookup(identifier, p.IdentifierCaseInsensitive)
-	return k.checkPassword(ctx, &p, "?"+n.Key, password, func() (User, error) { return k.byName(ctx, &p, n) })
+	return k.checkPassword(ctx, &p, try{kind, n.Key}, password, func() (User, error) { return k.byName(ctx, &p, n) })
 }
 
 // CheckPasswordOf is CheckPassword for a user known by id.
-func (k *Users) CheckPasswordOf(ctx context.Context, tenant, pool, user, password string) (Result, error) {
+func (k *Users) CheckPasswordOf(ctx context.Context, tenant, pool, kind, user, password string) (Result, error) {
 	p, err := k.pools.Get(ctx, tenant, pool)
 	if err != nil {
 		return Result{}, err
 	}
-	return k.checkPassword(ctx, &p, user, password, func() (User, error) {
+	return k.checkPassword(ctx, &p, try{kind, user}, password, func() (User, error) {
 		row, err := k.records.get(ctx, at(&p, user))
 		return loaded(row), err
 	})
 }
 
-// checkPassword does the work; unknown is what attempts at nobody count for.
-func (k *Users) checkPassword(ctx context.Context, p *Pool, unknown, password string, find func() (User, error)) (Result, error) {
+func (k *Users) checkPassword(ctx context.Context, p *Pool, t try, password string, find func() (User, error)) (Result, error) {
 	start := k.config.Now()
 	u, err := find()
 	nobody := errors.Is(err, store.ErrNotFound)
 	if err != nil && !nobody {
 		return Result{}, err
 	}
-	attempt := attemptBy(ctx, p.ID, orElse(u.ID, unknown))
-	if err := k.take(ctx, p.TenantID, VerifyPassword, attempt); err != nil {
+	who := t.who(p, &u)
+	if err := k.Guard(ctx, p.TenantID, t.kind, who); err != nil {
 		return Result{}, err
 	}
 	hash := ""
@@ -112,7 +110,7 @@ func (k *Users) checkPassword(ctx context.Context, p *Pool, unknown, password st
 		}
 		return out, k.config.Passwords.Hold(ctx, p.TenantID, start)
 	}
-	if err := k.clear(ctx, p.TenantID, VerifyPassword, attempt); err != nil {
+	if err := k.clear(ctx, p.TenantID, t.kind, who); err != nil {
 		return Result{}, err
 	}
 	return k.accept(ctx, p, u, password)
@@ -189,13 +187,17 @@ type SetOptions struct {
 	State        string // empty: StateValid
 	KeepSessions bool   // do not end what the user is signed in to
 	Field        string // the member of the body, for errors; empty: new_password
-	known        string // the hash of the old password that was proven; empty: none was
+	Kind         string // of ChangePassword: what tries count under; empty: limit.KindChangePassword
+	// Spend is called once, when nothing can refuse any more, before the write: to
+	// take the code that permits it. Its error ends the operation. May be nil.
+	Spend func(context.Context) error
+	known string // the hash of the old password that was proven; empty: none was
 }
 
 // SetPassword gives a user a new password, whatever the old one was: for resets
 // and for a choice after a sign-in. It becomes valid, may expire by the pool's
-// setting, and ends what the user is signed in to. Errors: Unprocessable when
-// the policy refuses it, NotFound, Unavailable.
+// setting, and ends what the user is signed in to and the browsers that need no
+// second factor. Errors: Unprocessable when the policy refuses it, NotFound, Unavailable.
 func (k *Users) SetPassword(ctx context.Context, tenant, pool, user, password string, o SetOptions) error {
 	p, u, err := k.load(ctx, tenant, pool, user)
 	if err != nil {
@@ -215,7 +217,7 @@ func (k *Users) SetPassword(ctx context.Context, tenant, pool, user, password st
 	if err != nil {
 		return err
 	}
-	write := writing{ends: !o.KeepSessions, subject: audit.SubjectPassword}
+	write := writing{ends: !o.KeepSessions, forgets: true, spend: o.Spend, subject: audit.SubjectPassword}
 	_, err = k.change(ctx, tenant, pool, user, write, func(p *Pool, u *User, now time.Time) error {
 		return o.replace(p, u, hash, now)
 	})
@@ -225,14 +227,10 @@ func (k *Users) SetPassword(ctx context.Context, tenant, pool, user, password st
 // replace puts a new hash in the place of the old one, which joins the former
 // ones as far as the policy remembers them.
 func (o SetOptions) replace(p *Pool, u *User, hash string, now time.Time) error {
-	c := u.Credential(TypePassword)
-	if o.known != "" && (c == nil || c.Hash != o.known) {
+	if c := u.Credential(TypePassword); o.known != "" && (c == nil || c.Hash != o.known) {
 		return fault.New(fault.Unauthenticated, "The old password is not right.", errPassed)
 	}
-	if c == nil {
-		u.Credentials = append(u.Credentials, Credential{ID: vault.NewID(), Type: TypePassword, CreatedAt: now})
-		c = &u.Credentials[len(u.Credentials)-1]
-	}
+	c := u.credential(TypePassword, now)
 	c.Former = former(c, int(p.PasswordPolicy.NotUsedSince)-1)
 	c.Hash, c.State, c.ChangeUntil, c.UpdatedAt, c.ExpiresAt = hash, o.State, time.Time{}, now, p.expiry(now)
 	return nil
@@ -260,8 +258,8 @@ func (k *Users) ChangePassword(ctx context.Context, tenant, pool, user, old, pas
 	if c == nil {
 		return fault.New(fault.Unprocessable, "The user has no password.", nil)
 	}
-	attempt := attemptBy(ctx, pool, user)
-	if err := k.take(ctx, tenant, ChangePassword, attempt); err != nil {
+	kind, who := orElse(o.Kind, limit.KindChangePassword), pool+"/"+user
+	if err := k.Guard(ctx, tenant, kind, who); err != nil {
 		return err
 	}
 	right, err := k.config.Passwords.Check(ctx, tenant, p.PasswordSettings.HashingMethod, c.Hash, old)
@@ -271,7 +269,7 @@ func (k *Users) ChangePassword(ctx context.Context, tenant, pool, user, old, pas
 	if !right {
 		return fault.At(fault.Unauthenticated, "old_password", "The old password is not right.")
 	}
-	if err := k.clear(ctx, tenant, ChangePassword, attempt); err != nil {
+	if err := k.clear(ctx, tenant, kind, who); err != nil {
 		return err
 	}
 	if u.Status != StatusActive {
@@ -302,16 +300,6 @@ func (k *Users) SetPasswordState(ctx context.Context, tenant, pool, user, state 
 	return err
 }
 
-// TOTPSecret returns the user's TOTP secret in base32, or "".
-func (k *Users) TOTPSecret(u *User) (string, error) {
-	c := u.Credential(TypeTOTP)
-	if c == nil {
-		return "", nil
-	}
-	secret, err := k.config.Ring.Open(c.Sealed, u.sealedAt())
-	return string(secret), err
-}
-
 // policy refuses a password that breaks the pool's policy.
 func (k *Users) policy(p *Pool, u *User, field, password string) error {
 	problems := k.strength.Problems(*p.PasswordPolicy, password, u.about()...)
@@ -332,25 +320,4 @@ func (k *Users) history(ctx context.Context, p *Pool, u *User, field, password s
 		return &fault.Error{Kind: fault.Unprocessable, Field: field, Code: "password_policy", Public: "The password has been used before."}
 	}
 	return err
-}
-
-// attemptBy is what tries at a user's password are counted for: the user, and the
-// network they come from, so that nobody can lock out somebody elsewhere.
-func attemptBy(ctx context.Context, pool, who string) string {
-	ip, _ := netip.ParseAddr(audit.From(ctx).IP) // invalid: one network of its own
-	return pool + "/" + who + "/" + limit.Network(ip)
-}
-
-func (k *Users) take(ctx context.Context, tenant, kind, key string) error {
-	if k.config.Attempts == nil {
-		return nil
-	}
-	return k.config.Attempts.Take(ctx, tenant, kind, key)
-}
-
-func (k *Users) clear(ctx context.Context, tenant, kind, key string) error {
-	if k.config.Attempts == nil {
-		return nil
-	}
-	return k.config.Attempts.Clear(ctx, tenant, kind, key)
 }

@@ -97,22 +97,24 @@ func (k *Pools) finish(ctx context.Context, row store.Row[purge]) error {
 // purge removes at most limit rows below an epoch, then, when nothing is left,
 // the record of the purge.
 func (k *Pools) purge(ctx context.Context, tenant, epoch string, limit int) error {
-	users, err := sweep(ctx, k.users.table, tenant, epoch, limit)
-	if err != nil || users == limit {
-		return err
-	}
-	names, err := sweep(ctx, k.records.claims.table, tenant, epoch, limit-users)
-	if err != nil || users+names == limit {
-		return err
+	for _, step := range []func(limit int) (int, error){
+		func(limit int) (int, error) { return sweep(ctx, k.users.table, tenant, limit, epoch) },
+		func(limit int) (int, error) { return sweep(ctx, k.records.claims.table, tenant, limit, epoch) },
+		func(limit int) (int, error) { return sweep(ctx, k.users.mfa.table, tenant, limit, epoch) },
+	} {
+		done, err := step(limit)
+		if limit -= done; err != nil || limit <= 0 {
+			return err
+		}
 	}
 	return ignoreGone(k.purges.Delete(ctx, tenant, epoch))
 }
 
-// sweep removes rows below an epoch and returns how many.
-func sweep[T any](ctx context.Context, t *store.Table[T], tenant, epoch string, limit int) (int, error) {
+// sweep removes rows below a path, such as an epoch, and returns how many.
+func sweep[T any](ctx context.Context, t *store.Table[T], tenant string, limit int, path ...string) (int, error) {
 	done := 0
 	for done < limit {
-		rows, err := t.Range(ctx, tenant, store.Prefix(epoch), store.Page{Limit: min(limit-done, 200)})
+		rows, err := t.Range(ctx, tenant, store.Prefix(path...), store.Page{Limit: min(limit-done, 200)})
 		if err != nil || len(rows) == 0 {
 			return done, err
 		}

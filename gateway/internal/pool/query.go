@@ -96,6 +96,9 @@ func (q Query) matches(u *User, by affix) bool {
 
 // fits tells whether a name begins or ends with one of the spellings.
 func (a affix) fits(n name) bool {
+	if n.Source == TypeWebAuthn {
+		return false
+	}
 	return slices.ContainsFunc(a.begin, func(s string) bool { return strings.HasPrefix(n.Key, s) }) ||
 		slices.ContainsFunc(a.end, func(s string) bool { return strings.HasSuffix(n.Key, s) })
 }

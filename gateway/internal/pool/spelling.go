@@ -11,3 +11,11 @@ func Spelling(identifier string) string {
 	}
 	return key(canonical(identifier), true)
 }
+
+// Canonical is the spelling of an address as users keep it; see Address.Value.
+func Canonical(address string) string {
+	if len(address) > 2*maxName || !utf8.ValidString(address) {
+		return ""
+	}
+	return canonical(address)
+}

@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // The states of a user.
@@ -41,6 +43,12 @@ type User struct {
 	StatusUpdatedAt time.Time `json:"status_updated_at"`
 	CreatedAt       time.Time `json:"created_at"`
 	UpdatedAt       time.Time `json:"updated_at"`
+
+	// Registration is a random id of the latest registration of this user by
+	// themselves, until they are activated: it tells the browser that registered
+	// from others.
+	Registration   string `json:"registration,omitempty"`
+	SelfRegistered bool   `json:"self_registered,omitempty"`
 
 	Payload                  json.RawMessage `json:"payload,omitempty"`
 	PayloadSchemaID          string          `json:"payload_schema_id,omitempty"`
@@ -88,11 +96,13 @@ type Address struct {
 
 func (a *Address) name() name { return name{Key: a.Key} }
 
-// The types of credentials.
+// The types of credentials. TypeWebAuthn is the source of passkeys among the
+// pool's names as well.
 const (
 	TypePassword = "password"
 	TypeWebAuthn = "webauthn"
 	TypeTOTP     = "totp"
+	typeRecovery = "recovery" // never on the wire
 )
 
 // The states of a credential, enforced for passwords.
@@ -113,11 +123,18 @@ type Credential struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 
-	Hash        string            `json:"hash,omitempty"`        // of a password
-	Former      []string          `json:"former,omitempty"`      // hashes of former passwords, newest first
-	ChangeUntil time.Time         `json:"change_until,omitzero"` // see Users.CheckPassword
-	Sealed      string            `json:"sealed,omitempty"`      // a TOTP secret, sealed
-	WebAuthn    []json.RawMessage `json:"webauthn,omitempty"`    // credential records of passkeys, as given
+	Hash        string    `json:"hash,omitempty"`        // of a password
+	Former      []string  `json:"former,omitempty"`      // hashes of former passwords, newest first
+	ChangeUntil time.Time `json:"change_until,omitzero"` // see Users.CheckPassword
+
+	Sealed string   `json:"sealed,omitempty"` // a TOTP secret, sealed
+	Step   int64    `json:"step,omitempty"`   // of TOTP: the last time step that was used
+	Codes  []string `json:"codes,omitempty"`  // MACs of the recovery codes that are left, in base64
+
+	Passkeys []credential.Passkey `json:"passkeys,omitempty"`
+	// Adopt are passkeys of rows of version 1, which nobody has claimed. They become
+	// Passkeys when the user is next written; see Users.adopt.
+	Adopt []json.RawMessage `json:"webauthn,omitempty"`
 }
 
 // names are the user's places among the pool's names.
@@ -131,15 +148,24 @@ func (u *User) names() []name {
 			out = append(out, u.Addresses[i].name())
 		}
 	}
+	for i := range u.Credentials {
+		for j := range u.Credentials[i].Passkeys {
+			out = append(out, passkeyName(u.Credentials[i].Passkeys[j].ID))
+		}
+	}
 	return without(out, nil)
 }
 
-// clone copies what changes replace: the lists. Raw JSON is never altered in
-// place.
+// clone copies what changes replace: the lists. Raw JSON and other bytes are
+// never altered in place.
 func (u User) clone() User {
 	u.Identifiers = slices.Clone(u.Identifiers)
 	u.Addresses = slices.Clone(u.Addresses)
 	u.Credentials = slices.Clone(u.Credentials)
+	for i := range u.Credentials {
+		c := &u.Credentials[i]
+		c.Passkeys, c.Codes = slices.Clone(c.Passkeys), slices.Clone(c.Codes)
+	}
 	return u
 }
 
@@ -154,6 +180,21 @@ func (u *User) Credential(kind string) *Credential {
 
 // HasPassword tells whether the user has a password, in whatever state.
 func (u *User) HasPassword() bool { return u.Credential(TypePassword) != nil }
+
+// drop removes the user's credential of a type, if there is one.
+func (u *User) drop(kind string) {
+	u.Credentials = slices.DeleteFunc(u.Credentials, func(c Credential) bool { return c.Type == kind })
+}
+
+// credential returns the user's credential of a type, which is added when there
+// is none.
+func (u *User) credential(kind string, now time.Time) *Credential {
+	if c := u.Credential(kind); c != nil {
+		return c
+	}
+	u.Credentials = append(u.Credentials, Credential{ID: vault.NewID(), Type: kind, State: StateValid, CreatedAt: now})
+	return &u.Credentials[len(u.Credentials)-1]
+}
 
 // identifier returns the user's identifiers of that value, by their place.
 func (u *User) identifier(n name, raw string) []int {

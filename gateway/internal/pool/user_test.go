@@ -28,7 +28,7 @@ func TestUserOnTheWire(t *testing.T) {
 			{"type":"email","address":"anna@example.com","verified":true,"metadata":{"a":1}},
 			{"type":"mobile","address":"+48123456780","verified":false,"status":"inactive","preferred_contact_method":"voice"}],
 		"credentials":[{"type":"password","password":"sesame-open","must_be_changed":true,"must_be_reset":true},{"type":"totp","totp_secret":"blex am6opbbztcfuopvhdq2hvg7ptmk3"},
-			{"type":"webauthn","webauthn_credentials":[{"id":"aGk="}]}]`)
+			{"type":"webauthn","webauthn_credentials":[`+passkeyRecord("hi")+`]}]`)
 	text := encode(t, u.WithData())
 	for _, secret := range []string{"sesame", "sha512", "BLEX", "aGk="} {
 		if strings.Contains(text, secret) {
@@ -136,7 +136,10 @@ func TestUserRules(t *testing.T) {
 		{"TOTP secret", `"credentials":[{"type":"totp","totp_secret":"not base32!"}]`, "credentials[0].totp_secret"},
 		{"short TOTP secret", `"credentials":[{"type":"totp","totp_secret":"AAAA"}]`, "credentials[0].totp_secret"},
 		{"no passkey", `"credentials":[{"type":"webauthn"}]`, "credentials[0].webauthn_credentials"},
-		{"a passkey that is none", `"credentials":[{"type":"webauthn","webauthn_credentials":[{},1]}]`, "credentials[0].webauthn_credentials[1]"},
+		{"a passkey without an id", `"credentials":[{"type":"webauthn","webauthn_credentials":[{}]}]`, "credentials[0].webauthn_credentials[0].id"},
+		{"a passkey twice", `"credentials":[{"type":"webauthn","webauthn_credentials":[` + passkeyRecord("a") + `,` + passkeyRecord("a") + `]}]`, "credentials[0].webauthn_credentials[1].id"},
+		{"too many passkeys", `"credentials":[{"type":"webauthn","webauthn_credentials":[` + strings.Repeat(passkeyRecord("a")+",", 20) + passkeyRecord("a") + `]}]`, "credentials[0].webauthn_credentials"},
+		{"a passkey that is none", `"credentials":[{"type":"webauthn","webauthn_credentials":[` + passkeyRecord("a") + `,1]}]`, "credentials[0].webauthn_credentials[1]"},
 	} {
 		_, err := w.Users.Create(t.Context(), tenantID, "p", decode[pool.NewUser](t, `{"status":"active",`+tc.members+`}`))
 		if tc.name == "too many" {

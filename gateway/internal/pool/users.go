@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
-	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/store"
@@ -24,12 +23,14 @@ type Users struct {
 	records  *records[User]
 	pools    *Pools
 	schemas  *Schemas
+	mfa      *MFASessions
 	strength *credential.Estimator
 }
 
-func openUsers(ctx context.Context, s *store.Store, c *Config, names *store.Table[claim], pools *Pools) (*Users, error) {
+func openUsers(ctx context.Context, s *store.Store, c *Config, names *store.Table[claim], pools *Pools, mfa *MFASessions) (*Users, error) {
 	t, err := store.Declare(ctx, s, store.Spec[User]{
-		Name: "users",
+		Name:    "users",
+		Version: 2, // 1 kept passkeys as they were given: see Credential.Adopt
 		Indexes: map[string]func(*User) (store.Key, bool){
 			"kind":            (*User).byKind,
 			"payload_schema":  bySchema(func(u *User) string { return u.PayloadSchemaID }),
@@ -51,7 +52,7 @@ func openUsers(ctx context.Context, s *store.Store, c *Config, names *store.Tabl
 		row:    func(o owner) string { return store.ID(o.space, o.id) },
 	}
 	rs.claims.look = rs.look
-	return &Users{config: c, table: t, records: rs, pools: pools, schemas: pools.schemas, strength: credential.NewEstimator()}, nil
+	return &Users{config: c, table: t, records: rs, pools: pools, schemas: pools.schemas, mfa: mfa, strength: credential.NewEstimator()}, nil
 }
 
 // at is where a user stands.
@@ -69,15 +70,20 @@ func (k *Users) Create(ctx context.Context, tenant, pool string, in NewUser) (Us
 	if err != nil {
 		return User{}, err
 	}
-	row, err := k.records.insert(ctx, at(&p, u.ID), u)
+	return k.insert(ctx, &p, u)
+}
+
+// insert stores a new user.
+func (k *Users) insert(ctx context.Context, p *Pool, u User) (User, error) {
+	row, err := k.records.insert(ctx, at(p, u.ID), u)
 	if err != nil {
 		return User{}, taken(err, &u)
 	}
 	u = loaded(row)
-	if err := k.confirm(ctx, &p, &u); err != nil {
+	if err := k.confirm(ctx, p, &u); err != nil {
 		return User{}, err
 	}
-	return u, k.event(ctx, &p, &u, audit.SubjectUser, audit.ActionCreated, "")
+	return u, k.event(ctx, p, &u, audit.SubjectUser, audit.ActionCreated, "")
 }
 
 // confirm takes a creation back when the pool was deleted meanwhile, or compares
@@ -234,97 +240,6 @@ func (k *Users) Update(ctx context.Context, tenant, pool, user string, rev int64
 	})
 }
 
-// writing says how a user is written.
-type writing struct {
-	rev     int64  // the revision the caller has seen, or 0
-	ends    bool   // what the user is signed in to
-	details string // for the event
-	subject string // of the event; empty: audit.SubjectUser
-}
-
-// change is the common way of writing a user. A write that ends sign-ins is
-// announced before it, so that no gateway goes on with them when this one stops
-// half-way, and after it, for those that began in between.
-func (k *Users) change(ctx context.Context, tenant, pool, user string, w writing, alter func(*Pool, *User, time.Time) error) (User, error) {
-	p, u, err := k.load(ctx, tenant, pool, user)
-	if err == nil && w.rev != 0 && u.Rev != w.rev {
-		err = userFault(store.ErrStale)
-	}
-	if err != nil {
-		return User{}, err
-	}
-	if w.ends {
-		// Not for a change that will be refused anyway.
-		if err := alter(&p, new(u.clone()), k.config.Now().UTC()); err != nil {
-			return User{}, err
-		}
-		if err := k.config.revoke(ctx, tenant, pool, user); err != nil {
-			return User{}, err
-		}
-	}
-	var tried User
-	row, err := k.records.update(ctx, at(&p, user), w.rev, func(u *User) error {
-		now := k.config.Now().UTC()
-		if err := alter(&p, u, now); err != nil {
-			return err
-		}
-		u.UpdatedAt = now
-		tried = *u
-		return nil
-	})
-	if err != nil {
-		return User{}, taken(err, &tried)
-	}
-	u = loaded(row)
-	if w.ends {
-		if err := k.config.revoke(ctx, tenant, pool, user); err != nil {
-			return u, err
-		}
-	}
-	if err := k.config.changed(ctx, changes.KindUser, tenant, pool+"/"+user); err != nil {
-		return u, err
-	}
-	return u, k.event(ctx, &p, &u, orElse(w.subject, audit.SubjectUser), audit.ActionUpdated, w.details)
-}
-
-// Delete removes a user at revision rev, or whatever it is when rev is 0, and
-// ends what they are signed in to.
-func (k *Users) Delete(ctx context.Context, tenant, pool, user string, rev int64) error {
-	p, u, err := k.load(ctx, tenant, pool, user)
-	if err == nil && rev != 0 && u.Rev != rev {
-		err = userFault(store.ErrStale)
-	}
-	if err != nil {
-		return err
-	}
-	if err := k.config.revoke(ctx, tenant, pool, user); err != nil {
-		return err
-	}
-	if _, err := k.records.remove(ctx, at(&p, user), rev, func(*User) error { return nil }); err != nil {
-		return userFault(err)
-	}
-	if err := k.config.revoke(ctx, tenant, pool, user); err != nil {
-		return err
-	}
-	if err := k.config.changed(ctx, changes.KindUser, tenant, pool+"/"+user); err != nil {
-		return err
-	}
-	return k.event(ctx, &p, &u, audit.SubjectUser, audit.ActionDeleted, "")
-}
-
-// event records what happened to a user. It names who it is, not what is known
-// of them: events outlive people.
-func (k *Users) event(ctx context.Context, p *Pool, u *User, subject, action, details string) error {
-	payload := map[string]any{"user_id": u.ID}
-	if subject == audit.SubjectUser {
-		payload["status"] = u.Status
-	}
-	if details != "" {
-		payload["update_details"] = details
-	}
-	return k.config.record(ctx, p.TenantID, p, u.ID, subject, action, payload)
-}
-
 // count returns the number of a pool's users of one kind.
 func (k *Users) count(ctx context.Context, p Pool, kind string) (int, error) {
 	return k.table.Count(ctx, p.TenantID, store.Query{Index: "kind", Equal: store.ID(p.Epoch, kind)})
@@ -357,6 +272,10 @@ func taken(err error, u *User) error {
 		return userFault(err)
 	}
 	out := &fault.Error{Kind: fault.Conflict, Public: "Another user of this pool has this identifier or verified address.", Cause: err}
+	if lost.name.Source == TypeWebAuthn {
+		out.Public = "Another user of this pool has this passkey."
+		return out
+	}
 	for i := range u.Identifiers {
 		if u.Identifiers[i].name() == lost.name {
 			out.Field = fmt.Sprintf("identifiers[%d].identifier", i)

@@ -129,6 +129,9 @@ func (u *User) WithData() UserWithData {
 		v.VerifiableAddresses = append(v.VerifiableAddresses, u.addressView(&u.Addresses[i]))
 	}
 	for i := range u.Credentials {
+		if u.Credentials[i].Type == typeRecovery {
+			continue
+		}
 		v.Credentials = append(v.Credentials, u.credentialView(&u.Credentials[i]))
 	}
 	return v

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"sync"
 	"testing"
@@ -22,7 +23,8 @@ const tenantID = "t"
 // world is a keeper on an empty store with a clock, and what it told the logs.
 type world struct {
 	*pool.Keeper
-	t testing.TB
+	t          testing.TB
+	registered string // the user of a scenario who registered
 
 	mu     sync.Mutex
 	now    time.Time
@@ -191,4 +193,28 @@ func must[T any](t testing.TB) func(T, error) T {
 		}
 		return v
 	}
+}
+
+// publicKey is a COSE key on P-256 (its generator).
+var publicKey = must1(hex.DecodeString("a5010203262001" +
+	"2158206b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296" +
+	"2258204fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"))
+
+func must1[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// passkey is one with that id.
+func passkey(id string) credential.Passkey {
+	return credential.Passkey{ID: []byte(id), PublicKey: publicKey, RPID: "example.com", Purpose: credential.Passwordless, UserPresent: true, UserVerified: true}
+}
+
+// passkeyRecord is one as a caller sends it.
+func passkeyRecord(id string) string {
+	p := passkey(id)
+	raw := must1(json.Marshal(p.Record()))
+	return string(raw)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
@@ -29,7 +30,7 @@ func TestDemo(t *testing.T) {
 	d := must[setup.Demo](t)(w.Demo(ctx, demoConfig))
 	demoShape(t, d)
 	for _, u := range d.Users {
-		got := must[pool.Result](t)(w.pools.Users.CheckPassword(ctx, d.Tenant, d.PoolID, u.Identifier, u.Password))
+		got := must[pool.Result](t)(w.pools.Users.CheckPassword(ctx, d.Tenant, d.PoolID, limit.KindVerifyPassword, u.Identifier, u.Password))
 		if got.Outcome != pool.PasswordCorrect || got.User.Status != pool.StatusActive || !got.User.Addresses[0].Verified {
 			t.Errorf("%s: %+v", u.Identifier, got)
 		}

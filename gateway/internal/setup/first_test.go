@@ -12,6 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
@@ -87,7 +88,7 @@ func TestComplete(t *testing.T) {
 	}
 	w.proves(r.Client)
 	w.proves(r.Root)
-	got := must[pool.Result](t)(w.pools.Users.CheckPassword(ctx, tenant.Root, setup.Operators, "OP@example.com", answers.Password))
+	got := must[pool.Result](t)(w.pools.Users.CheckPassword(ctx, tenant.Root, setup.Operators, limit.KindVerifyPassword, "OP@example.com", answers.Password))
 	if got.Outcome != pool.PasswordCorrect || got.User.Status != pool.StatusActive || len(got.User.Addresses) != 1 || got.User.Addresses[0].Verified {
 		t.Errorf("operator: %+v", got)
 	}

@@ -16,9 +16,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/session"
 )
 
-// attemptsKind counts passwords tried on the sign-in page.
-const attemptsKind = "identity_authentication"
-
 // Choose takes the IDP that the person picked. It must be one of the
 // workspace's that the chooser drew.
 func (s *Service) Choose(ctx context.Context, space *live.Space, l login.Login, id string) (Outcome, error) {
@@ -52,12 +49,11 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 		return Outcome{}, login.ErrGone
 	}
 	ctx = s.actor(ctx, space, l, p)
-	key := p.IdentityPoolID + "/" + pool.Spelling(identifier) + "/" + limit.Network(b.IP)
-	if err := s.Attempts.Take(ctx, space.Tenant, attemptsKind, key); err != nil {
-		return Outcome{}, err
+	if limit.OriginOf(ctx).Network == "" {
+		ctx = limit.WithOrigin(ctx, limit.Origin{Network: limit.Network(b.IP)})
 	}
 	began := s.Now() // a revocation while the password is hashed counts
-	r, err := s.Users.CheckPassword(ctx, space.Tenant, p.IdentityPoolID, identifier, password)
+	r, err := s.Users.CheckPassword(ctx, space.Tenant, p.IdentityPoolID, limit.KindAuthentication, identifier, password)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -67,9 +63,6 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 			return Outcome{}, err
 		}
 		return Outcome{}, ErrWrong(cause)
-	}
-	if err := s.Attempts.Clear(ctx, space.Tenant, attemptsKind, key); err != nil {
-		return Outcome{}, err
 	}
 	l.Pool, l.User, l.UserEpoch = p.IdentityPoolID, r.User.ID, r.User.Epoch
 	l.Identifier, l.AMR, l.AuthTime = identifier, []string{"pwd"}, began

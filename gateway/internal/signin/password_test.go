@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
@@ -136,7 +137,7 @@ func TestAdministratorsPasswordWins(t *testing.T) {
 	w.OK(w.Pools.Users.SetPassword(t.Context(), "default", l.Pool, l.User, set, pool.SetOptions{}))
 	_, err = w.Signin.NewPassword(t.Context(), space, l, "the-attackers-choice-1", a.Browser())
 	wantKind(t, err, fault.NotFound, "after the reset")
-	if r, err := w.Pools.Users.CheckPassword(t.Context(), "default", l.Pool, name, set); err != nil || !r.Proven() {
+	if r, err := w.Pools.Users.CheckPassword(t.Context(), "default", l.Pool, limit.KindVerifyPassword, name, set); err != nil || !r.Proven() {
 		t.Errorf("the administrator's password is gone: %v %v", r.Outcome, err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
-	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -32,7 +31,6 @@ type Config struct {
 	Grants   *grant.Keeper
 	Tokens   *token.Tokens
 	Users    *pool.Users
-	Attempts *limit.Attempts
 	Audit    *audit.Recorder
 	// HostSpace returns the workspace that an app host belongs to; the proxy's
 	// redirect URIs come from it, never from a request.

@@ -44,7 +44,7 @@ type World struct {
 	Ring     *vault.Ring
 	Marks    *grant.Marks
 	Audit    *audit.Recorder
-	Attempts *limit.Attempts
+	Guard    *limit.Guard
 	Sessions *session.Keeper
 	Codes    *grant.Codes
 	Grants   *grant.Keeper
@@ -143,7 +143,11 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if w.Audit, err = audit.Open(ctx, w.Store, audit.Config{Now: w.Now}); err != nil {
 		return err
 	}
-	if w.Attempts, err = limit.OpenAttempts(ctx, w.Store, limit.AttemptsConfig{Now: w.Now}); err != nil {
+	rules, err := limit.OpenRules(ctx, w.Store, limit.RulesConfig{Now: w.Now})
+	if err != nil {
+		return err
+	}
+	if w.Guard, err = limit.OpenGuard(ctx, w.Store, limit.GuardConfig{Rule: rules.Rule, Now: w.Now}); err != nil {
 		return err
 	}
 	w.Sessions, err = session.Open(ctx, w.Store, session.Config{
@@ -194,7 +198,7 @@ func (w *World) epoch(ctx context.Context, t, id string) (string, error) {
 
 func (w *World) openPeople(ctx context.Context) (err error) {
 	w.Pools, err = pool.Open(ctx, w.Store, pool.Config{
-		Ring: w.Ring, Audit: w.Audit, Now: w.Now, Changed: w.changed,
+		Ring: w.Ring, Guard: w.Guard, Audit: w.Audit, Now: w.Now, Changed: w.changed,
 		Passwords: credential.NewVerifier(credential.Config{
 			Gate: w, Now: w.Now, Wait: func(context.Context, time.Duration) error { return nil },
 		}),
@@ -222,7 +226,7 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 	}
 	w.Signin, err = signin.New(signin.Config{
 		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Tokens: w.Tokens, Users: w.Pools.Users, Attempts: w.Attempts, Audit: w.Audit, Now: w.Now,
+		Grants: w.Grants, Tokens: w.Tokens, Users: w.Pools.Users, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
 			if len(on) == 0 {
