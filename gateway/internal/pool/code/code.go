@@ -47,8 +47,9 @@ func (t Type) Defaults() (length int, ttl time.Duration) {
 
 // The bounds of a code's length and life.
 const (
-	MinLength, MaxLength = 4, 16
-	MaxTTL               = 90 * 24 * time.Hour
+	MinLength = 4
+	MaxLength = 16
+	MaxTTL    = 90 * 24 * time.Hour
 )
 
 // Subject is whose code it is. An empty User, or one that begins with "?", is
