@@ -40,9 +40,12 @@ func (d *door) CookieName(r *route.Route) string {
 	return d.signin.SessionCookie(r.Tenant, r.Workspace)
 }
 
-// Session returns who a cookie stands for on the route's host.
-func (d *door) Session(ctx context.Context, r *route.Route, cookie string) (*proxy.Identity, error) {
-	s, err := d.signin.HostSession(ctx, r.Tenant, r.Workspace, r.Host, []string{cookie})
+// Session returns who the first of the cookies that holds stands for on the
+// route's host. All of them share one deadline.
+func (d *door) Session(ctx context.Context, r *route.Route, cookies []string) (*proxy.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, doorWait)
+	defer cancel()
+	s, err := d.signin.HostSession(ctx, r.Tenant, r.Workspace, r.Host, cookies)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -36,6 +37,30 @@ func TestCookiesOfRequests(t *testing.T) {
 	answer(t, r)
 	if got := fields(wait(t, "request", up.seen))["cookie"]; !slices.Equal(got, []string{"a=1", "b=2"}) {
 		t.Errorf("several lines: %q", got)
+	}
+}
+
+// A request cannot cause more than a few reads of the store.
+func TestOnlyAFewSessionCookiesAreTried(t *testing.T) {
+	t.Parallel()
+	g := open(t, to(app(t, echoHeaders)))
+	const name = cookieName + "="
+	for _, c := range []struct {
+		name, cookie string
+		tried        []string
+		status       int
+	}{
+		{"the last of four", name + "1; " + name + "2; " + name + "3; " + name + aliceValue, []string{"1", "2", "3", aliceValue}, 200},
+		{"hundreds", strings.Repeat(name+"1; "+name+"2; "+name+"3; "+name+"4; ", 50) + name + aliceValue, []string{"1", "2", "3", "4"}, 401},
+		{"the same again", strings.Repeat(name+"1; ", 50) + name + aliceValue, []string{"1", aliceValue}, 200},
+	} {
+		res, _ := g.get("http://app.test/", "Cookie", c.cookie)
+		if res.StatusCode != c.status {
+			t.Errorf("%s: %s", c.name, res.Status)
+		}
+		if diff := cmp.Diff(c.tried, g.door.tried); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
 	}
 }
 

@@ -3,14 +3,26 @@ package proxy
 import (
 	"bytes"
 	"context"
-
-	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"slices"
 )
 
-// session tries every cookie of the session's name: a browser may hold several,
-// set for other paths or by an older deployment.
+// maxValues is how many values of the session's cookie one request may have
+// tried: each may cost a look into the store.
+const maxValues = 4
+
+// session returns who the cookies of the session's name stand for: a browser may
+// hold several, set for other paths or by an older deployment.
 func (p *Proxy) session(ctx context.Context, pl *plan, in *inbound) (*Identity, error) {
-	var last error
+	values := in.values(pl.cookie)
+	if len(values) == 0 {
+		return nil, errSignedOut()
+	}
+	return p.cfg.Door.Session(ctx, pl.route, values)
+}
+
+// values returns the first values of a cookie, each once, at most maxValues.
+func (in *inbound) values(name string) []string {
+	var values []string
 	for _, l := range in.lines {
 		if l.kind != cookie {
 			continue
@@ -22,23 +34,19 @@ func (p *Proxy) session(ctx context.Context, pl *plan, in *inbound) (*Identity, 
 			} else {
 				pair, rest = rest, nil
 			}
-			name, value, ok := bytes.Cut(pair, []byte{'='})
-			if !ok || string(bytes.TrimSpace(name)) != pl.cookie {
+			n, v, ok := bytes.Cut(pair, []byte{'='})
+			if !ok || string(bytes.TrimSpace(n)) != name {
 				continue
 			}
-			id, err := p.cfg.Door.Session(ctx, pl.route, string(bytes.TrimSpace(value)))
-			if err == nil {
-				return id, nil
+			if v := string(bytes.TrimSpace(v)); !slices.Contains(values, v) {
+				values = append(values, v)
 			}
-			if last = err; !fault.Is(err, fault.Unauthenticated) {
-				return nil, err
+			if len(values) == maxValues {
+				return values
 			}
 		}
 	}
-	if last == nil {
-		last = errSignedOut()
-	}
-	return nil, last
+	return values
 }
 
 // bearerToken returns the token of an Authorization value, or "" (RFC 6750,

@@ -23,8 +23,13 @@
 //
 // Identity values are UTF-8. What a header cannot carry, or would lose (control
 // characters, outer spaces, a comma inside a group's name), is percent-encoded,
-// so that two people or groups never look the same. The assertion carries the
-// exact values.
+// so that two people or groups never look the same; so is a percent sign before
+// two hexadecimal digits. An app that decodes every "%XX", of a list after it has
+// split it at the commas, gets the exact values; so does one that reads the
+// assertion.
+//
+// A session that came as a cookie opens no upgraded connection to a page of
+// another origin, unless the route allows that origin.
 //
 // # Streams
 //
@@ -32,7 +37,12 @@
 // sent as a whole, any other follows byte for byte. An exchange that waits looks
 // around about once a second: whether its client left, its session ended or its
 // time is over. A session's end interrupts streams and upgraded connections at
-// once; a WebSocket client is told by close code 4401.
+// once; a WebSocket client is told by close code 4401. A request that was cut
+// behind its app is never said not to have been processed.
+//
+// When the gateway stops, Drain ends event streams and upgraded connections
+// (close code 1001) and lets the others go on; Close ends those that are left,
+// with 503 where nothing was answered yet.
 //
 // # Limits
 //

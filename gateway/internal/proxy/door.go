@@ -17,10 +17,11 @@ import (
 type Door interface {
 	// CookieName returns the name of the session cookie of the route's workspace.
 	CookieName(r *route.Route) string
-	// Session returns who a cookie value of that name stands for on the route's
-	// host, or fault.Unauthenticated. The same session gives the same *Identity
-	// as long as nothing about it changed: ready header bytes are kept in it.
-	Session(ctx context.Context, r *route.Route, cookie string) (*Identity, error)
+	// Session returns who the first of a few cookie values of that name that holds
+	// stands for on the route's host, or fault.Unauthenticated. The same session
+	// gives the same *Identity as long as nothing about it changed: ready header
+	// bytes are kept in it.
+	Session(ctx context.Context, r *route.Route, cookies []string) (*Identity, error)
 	// Bearer returns who an access token of the route's workspace stands for, or
 	// fault.Unauthenticated. As for Session the same token gives the same value.
 	Bearer(ctx context.Context, r *route.Route, token string) (*Identity, error)

@@ -87,7 +87,7 @@ func TestSilentStreamEnds(t *testing.T) {
 		_, _ = io.WriteString(w, "one")
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
-	}), func(r *route.Route) { r.Timeouts.Idle = store.Duration(50 * time.Millisecond) }))
+	}), func(r *route.Route) { r.Timeouts.Idle = store.Duration(100 * time.Millisecond) }))
 	res := g.call(g.request("GET", "http://app.test/", nil, signedIn()...))
 	if b, err := io.ReadAll(res.Body); err == nil || string(b) != "one" {
 		t.Errorf("%q, %v", b, err)

@@ -15,12 +15,11 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// The reasons of ours to give an exchange up.
+// The reasons of ours to give an exchange up, besides those of a life.
 var (
-	errGone  = errors.New("the client left")
-	errEnded = errors.New("the session ended, or the gateway stops")
-	errSlow  = errors.New("the upstream did not answer in time")
-	errIdle  = errors.New("nothing arrived for too long")
+	errGone = errors.New("the client left")
+	errSlow = errors.New("the upstream did not answer in time")
+	errIdle = errors.New("nothing arrived for too long")
 )
 
 // exchange is one request on its way to an upstream and back. It is made for
@@ -42,6 +41,7 @@ type exchange struct {
 	early bool    // the answer came before the body's end
 	long  *life   // nil until the exchange turns out to last
 	body  bool    // the answer's body is being read
+	late  bool    // the session ended behind the request: the app may have received it
 	quiet int     // ticks since its last byte
 }
 
@@ -76,6 +76,9 @@ func (x *exchange) serve(c *fiber.Ctx) error {
 		x.out.length = int64(x.ctx.Request.Header.ContentLength())
 	} else if x.visit.Method == fasthttp.MethodGet {
 		x.out.protocol = x.in.protocol(pl.route.Upgrades)
+	}
+	if x.out.protocol != "" && x.id != nil && !x.bearer && !x.in.ofOrigin(pl.route) {
+		return fault.New(fault.Denied, "A page of another site may not open this connection with your session.", nil)
 	}
 	return x.forward(src)
 }
@@ -156,17 +159,17 @@ func (x *exchange) again(src io.Reader, err error) bool {
 }
 
 func ourReason(err error) bool {
-	return errors.Is(err, errGone) || errors.Is(err, errEnded) || errors.Is(err, errSlow) || errors.Is(err, errIdle) ||
-		errors.Is(err, upstream.ErrMalformed)
+	return errors.Is(err, errGone) || isOver(err) || errors.Is(err, errSlow) || errors.Is(err, errIdle) || errors.Is(err, upstream.ErrMalformed)
 }
 
 // Tick implements upstream.Ticker: nothing arrived for a step.
 func (x *exchange) Tick() error {
 	x.lasts()
 	t := &x.plan.route.Timeouts
+	if err := x.long.over(); err != nil {
+		return err
+	}
 	switch {
-	case x.long.ended():
-		return errEnded
 	case left(x.ctx.Conn()):
 		return errGone
 	case x.body:
@@ -231,6 +234,9 @@ func (x *exchange) endUpload() {
 // fail ends the exchange and says what the client is told.
 func (x *exchange) fail(err error) error {
 	x.drop()
+	if isOver(err) { // also behind an upload, whose reader fails as the client's would
+		return x.cut(err)
+	}
 	var client *clientError
 	if x.up != nil && errors.As(x.up.err, &client) || errors.As(err, &client) {
 		x.ctx.SetConnectionClose()
@@ -244,14 +250,25 @@ func (x *exchange) fail(err error) error {
 		x.ctx.SetConnectionClose()
 		x.ctx.SetStatusCode(statusGone)
 		return nil
-	case errors.Is(err, errEnded):
-		x.ctx.SetConnectionClose()
-		return errSignedOut()
 	case errors.Is(err, errSlow), errors.Is(err, errIdle):
 		return fmt.Errorf("%s: %w: %w", x.plan.route.Upstream, err, fiber.ErrGatewayTimeout)
 	}
 	return fault.New(fault.BadGateway, "The app behind this address cannot be reached or does not answer as it should.",
 		fmt.Errorf("upstream %s: %w", x.plan.route.Upstream, err))
+}
+
+func isOver(err error) bool { return errors.Is(err, errEnded) || errors.Is(err, errStopped) }
+
+// cut says why an exchange was given up that the app had begun to receive. What
+// became of it is not known, so nothing is claimed.
+func (x *exchange) cut(why error) error {
+	x.ctx.SetConnectionClose()
+	if errors.Is(why, errStopped) {
+		return fault.New(fault.Unavailable,
+			"The gateway is stopping and could not wait for the app's answer. This request may have been processed: check before you send it again.", why)
+	}
+	x.late = true
+	return fault.New(fault.Unauthenticated, lateText, why)
 }
 
 // statusGone is what the log says of a client that left; nobody receives it.

@@ -92,7 +92,7 @@ func TestUpstreamFailures(t *testing.T) {
 		}, nil, 502},
 		{"silent", func(t *testing.T) string {
 			return rawApp(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
-		}, func(r *route.Route) { r.Timeouts.Response = store.Duration(50 * time.Millisecond) }, 504},
+		}, func(r *route.Route) { r.Timeouts.Response = store.Duration(100 * time.Millisecond) }, 504},
 		{"private network that was not granted", func(t *testing.T) string { return app(t, echoHeaders) }, func(r *route.Route) { r.Source = route.FromAPI }, 502},
 	} {
 		t.Run(c.name, func(t *testing.T) {

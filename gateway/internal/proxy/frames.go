@@ -58,3 +58,9 @@ func (f *frames) open() {
 	}
 	f.have, f.left = 0, size
 }
+
+// closeFrame returns a close frame of a server (RFC 6455, section 5.5.1); text
+// has at most 123 bytes.
+func closeFrame(code uint16, text string) []byte {
+	return append([]byte{0x88, byte(2 + len(text)), byte(code >> 8), byte(code)}, text...) //nolint:gosec // bytes of a number, and a short length
+}

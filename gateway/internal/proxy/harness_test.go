@@ -41,6 +41,7 @@ type stub struct {
 	watched    chan struct{} // one for each Watch
 	assertions atomic.Int64
 	err        error // what Session returns instead
+	tried      []string // last
 	loop       bool
 	targets    []string
 	calls      []proxy.Browser
@@ -65,14 +66,16 @@ func alice() *proxy.Identity {
 
 func (d *stub) CookieName(*route.Route) string { return cookieName }
 
-func (d *stub) Session(_ context.Context, _ *route.Route, cookie string) (*proxy.Identity, error) {
+func (d *stub) Session(_ context.Context, _ *route.Route, cookies []string) (*proxy.Identity, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.err != nil {
+	if d.tried = cookies; d.err != nil {
 		return nil, d.err
 	}
-	if id := d.sessions[cookie]; id != nil {
-		return id, nil
+	for _, c := range cookies {
+		if id := d.sessions[c]; id != nil {
+			return id, nil
+		}
 	}
 	return nil, fault.New(fault.Unauthenticated, "no session", nil)
 }

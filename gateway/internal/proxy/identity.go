@@ -59,22 +59,24 @@ func (id *Identity) lines(ctx context.Context, door Door, p *plan, now time.Time
 
 // appendIdentity appends the headers of the route's preset and its own.
 func (p *plan) appendIdentity(dst []byte, id *Identity) []byte {
-	groups := joinGroups(id.Groups)
 	switch p.route.Headers.Preset {
 	case route.AuthRequest:
 		dst = appendValue(dst, "X-Auth-Request-User", id.Subject)
 		dst = appendValue(dst, "X-Auth-Request-Email", id.Email)
 		dst = appendValue(dst, "X-Auth-Request-Preferred-Username", id.Username)
-		dst = appendValue(dst, "X-Auth-Request-Groups", groups)
+		dst = appendGroups(dst, "X-Auth-Request-Groups", id.Groups)
 	case route.RemoteUser:
 		dst = appendValue(dst, "Remote-User", id.Username)
 		dst = appendValue(dst, "Remote-Name", id.Name)
 		dst = appendValue(dst, "Remote-Email", id.Email)
-		dst = appendValue(dst, "Remote-Groups", groups)
+		dst = appendGroups(dst, "Remote-Groups", id.Groups)
 	case route.NoHeaders:
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.route.Headers.Custom)) {
-		if v, ok := id.attribute(p.route.Headers.Custom[name]); ok {
+		path := p.route.Headers.Custom[name]
+		if path == "groups" {
+			dst = appendGroups(dst, name, id.Groups)
+		} else if v, ok := id.attribute(path); ok {
 			dst = appendValue(dst, name, v)
 		}
 	}
@@ -92,8 +94,6 @@ func (id *Identity) attribute(path string) (string, bool) {
 		return id.Email, id.Email != "" // verified, or not at all
 	case "name":
 		return id.Name, id.Name != ""
-	case "groups":
-		return joinGroups(id.Groups), len(id.Groups) > 0
 	}
 	if id.Attribute == nil {
 		return "", false
@@ -101,38 +101,54 @@ func (id *Identity) attribute(path string) (string, bool) {
 	return id.Attribute(path)
 }
 
-// joinGroups joins names by commas. A comma inside a name would make two groups
-// of one, so it is escaped as control characters are.
-func joinGroups(groups []string) string {
-	if !slices.ContainsFunc(groups, func(g string) bool { return strings.Contains(g, ",") }) {
-		return strings.Join(groups, ",")
+// appendGroups appends a header line with names joined by commas, unless there
+// are none. A comma inside a name would make two groups of one, so it is escaped
+// as control characters are.
+func appendGroups(dst []byte, name string, groups []string) []byte {
+	if len(groups) == 0 {
+		return dst
 	}
-	safe := make([]string, len(groups))
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
 	for i, g := range groups {
-		safe[i] = strings.ReplaceAll(g, ",", "%2C")
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendEscaped(dst, g, ",")
 	}
-	return strings.Join(safe, ",")
+	return append(dst, "\r\n"...)
 }
 
-// appendValue appends a header line unless the value is empty. Letters outside
-// ASCII are sent as UTF-8. What a header cannot hold, or what a server would
-// trim off, is percent-encoded and never dropped: two identities must not
-// become one.
+// appendValue appends a header line unless the value is empty.
 func appendValue(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst
 	}
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)
+	dst = appendEscaped(dst, value, "")
+	return append(dst, "\r\n"...)
+}
+
+// appendEscaped appends a value as a header can carry it. Letters outside ASCII
+// are sent as UTF-8. What a header cannot hold, what a server would trim off and
+// the characters in also are percent-encoded and never dropped: two identities
+// must not become one. A percent sign is encoded where two hexadecimal digits
+// follow it, so an escape always is one of ours.
+func appendEscaped(dst []byte, value, also string) []byte {
 	for i := range len(value) {
 		b := value[i]
 		edge := i == 0 || i == len(value)-1
-		if b < ' ' || b == 0x7f || b == ' ' && edge {
+		switch {
+		case b < ' ', b == 0x7f, b == ' ' && edge, strings.IndexByte(also, b) >= 0,
+			b == '%' && i+2 < len(value) && hexDigit(value[i+1]) && hexDigit(value[i+2]):
 			const hex = "0123456789ABCDEF"
 			dst = append(dst, '%', hex[b>>4], hex[b&15])
-			continue
+		default:
+			dst = append(dst, b)
 		}
-		dst = append(dst, b)
 	}
-	return append(dst, "\r\n"...)
+	return dst
 }
+
+func hexDigit(b byte) bool { return '0' <= b && b <= '9' || 'a' <= b|0x20 && b|0x20 <= 'f' }

@@ -62,6 +62,12 @@ func TestIdentityValues(t *testing.T) {
 		{"DEL", "a\x7f", "a%7F"},
 		{"inner space", "Alice A", "Alice A"},
 		{"UTF-8", "Ålice 漢", "Ålice 漢"},
+		{"a written escape", "ad%00min", "ad%2500min"},
+		{"a written escape of an escape", "%2500", "%252500"},
+		{"small digits", "a%2c", "a%252c"},
+		{"a lone percent sign", "100%", "100%"},
+		{"a percent sign that begins no escape", "5% off, %zz%%4", "5% off, %zz%%4"},
+		{"a percent sign before what is escaped", "%4\x00%\x01", "%4%00%%01"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -78,16 +84,23 @@ func TestIdentityValues(t *testing.T) {
 			}
 		})
 	}
-	t.Run("comma in a group", func(t *testing.T) {
-		t.Parallel()
-		up := recorder(t)
-		g := open(t, to(up.url))
-		g.door.sessions["x"] = &proxy.Identity{Subject: "s", Groups: []string{"a,admins", "b"}}
-		g.get("http://app.test/", "Cookie", cookieName+"=x")
-		if got := fields(wait(t, "request", up.seen))["x-auth-request-groups"]; !slices.Equal(got, []string{"a%2Cadmins,b"}) {
-			t.Errorf("groups %q", got)
+}
+
+// What an app splits at commas and then decodes are the names as they were.
+func TestGroups(t *testing.T) {
+	t.Parallel()
+	groups := []string{"a,admins", "b", " ops ", "x%2Cadmins", "%", "2C"}
+	up := recorder(t)
+	g := open(t, to(up.url, func(r *route.Route) { r.Headers.Custom = map[string]string{"X-Teams": "groups"} }))
+	g.door.sessions["x"] = &proxy.Identity{Subject: "s", Groups: groups}
+	g.get("http://app.test/", "Cookie", cookieName+"=x")
+	f := fields(wait(t, "request", up.seen))
+	const want = "a%2Cadmins,b,%20ops%20,x%252Cadmins,%,2C"
+	for _, name := range []string{"x-auth-request-groups", "x-teams"} {
+		if !slices.Equal(f[name], []string{want}) {
+			t.Errorf("%s: %q, want %q", name, f[name], want)
 		}
-	})
+	}
 }
 
 func TestBearer(t *testing.T) {

@@ -1,26 +1,38 @@
 package proxy
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
+// Why an exchange that lasts is over.
+var (
+	errEnded   = errors.New("the session ended")
+	errStopped = errors.New("the gateway stops")
+)
+
 // lives are the exchanges that last: streams, long waits and upgraded
-// connections. They end with their session and with the proxy.
+// connections. They end with their session and with the proxy; those that yield
+// end when it begins to drain.
 type lives struct {
-	mu     sync.Mutex
-	all    map[*life]struct{}
-	closed bool
+	mu       sync.Mutex
+	all      map[*life]struct{}
+	draining bool
+	closed   bool
 }
 
 // life is one of them. A nil life does nothing.
 type life struct {
-	of    *lives
-	timer *time.Timer
-	stop  func()
+	of     *lives
+	timer  *time.Timer
+	stop   func()
+	yields bool          // guarded by of.mu
+	done   chan struct{} // closed by close
 
-	over   atomic.Bool
+	why    atomic.Pointer[error]
 	mu     sync.Mutex
 	wake   func()
 	closed bool
@@ -29,7 +41,7 @@ type life struct {
 // add registers an exchange. wake is called, at most once and never after
 // close, when it is to end; it must not wait for anything.
 func (ls *lives) add(door Door, id *Identity, now time.Time, wake func()) *life {
-	l := &life{of: ls, wake: wake}
+	l := &life{of: ls, wake: wake, done: make(chan struct{})}
 	ls.mu.Lock()
 	if ls.all == nil {
 		ls.all = map[*life]struct{}{}
@@ -38,29 +50,52 @@ func (ls *lives) add(door Door, id *Identity, now time.Time, wake func()) *life 
 	closed := ls.closed
 	ls.mu.Unlock()
 	if closed {
-		l.end()
+		l.end(errStopped)
 	}
 	if id != nil {
+		ended := func() { l.end(errEnded) }
 		if !id.Expires.IsZero() {
-			l.timer = time.AfterFunc(id.Expires.Sub(now), l.end)
+			l.timer = time.AfterFunc(id.Expires.Sub(now), ended)
 		}
-		l.stop = door.Watch(id, l.end)
+		l.stop = door.Watch(id, ended)
 	}
 	return l
 }
 
-// end says that it is over before it wakes: whoever wakes looks.
-func (l *life) end() {
+// yield says that the exchange ends when the proxy drains: it has no end of its
+// own to wait for, and its client connects again.
+func (l *life) yield() {
+	l.of.mu.Lock()
+	l.yields = true
+	draining := l.of.draining
+	l.of.mu.Unlock()
+	if draining {
+		l.end(errStopped)
+	}
+}
+
+// end says why it is over before it wakes: whoever wakes looks. The first reason
+// counts.
+func (l *life) end(why error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.over.Swap(true) && !l.closed {
+	if l.why.CompareAndSwap(nil, &why) && !l.closed {
 		l.wake()
 	}
 }
 
-func (l *life) ended() bool { return l != nil && l.over.Load() }
+// over returns errEnded or errStopped once the exchange is to end, else nil.
+func (l *life) over() error {
+	if l == nil {
+		return nil
+	}
+	if why := l.why.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
 
-// close forgets the exchange: it has ended by itself.
+// close forgets the exchange, which has ended. It is called once.
 func (l *life) close() {
 	if l == nil {
 		return
@@ -77,18 +112,44 @@ func (l *life) close() {
 	if l.stop != nil {
 		l.stop()
 	}
+	close(l.done)
+}
+
+// drain ends those that yield, and those that come later at once. It returns
+// when they have ended, or when ctx has.
+func (ls *lives) drain(ctx context.Context) {
+	ls.mu.Lock()
+	ls.draining = true
+	ls.mu.Unlock()
+	for _, l := range ls.end(func(l *life) bool { return l.yields }) {
+		select {
+		case <-l.done:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // endAll ends all, and those that come later at once.
 func (ls *lives) endAll() {
 	ls.mu.Lock()
-	ls.closed = true
-	all := make([]*life, 0, len(ls.all))
+	ls.draining, ls.closed = true, true
+	ls.mu.Unlock()
+	ls.end(func(*life) bool { return true })
+}
+
+// end ends those that which, called with the lock held, picks.
+func (ls *lives) end(which func(*life) bool) []*life {
+	ls.mu.Lock()
+	picked := make([]*life, 0, len(ls.all))
 	for l := range ls.all {
-		all = append(all, l)
+		if which(l) {
+			picked = append(picked, l)
+		}
 	}
 	ls.mu.Unlock()
-	for _, l := range all {
-		l.end()
+	for _, l := range picked {
+		l.end(errStopped)
 	}
+	return picked
 }

@@ -64,7 +64,7 @@ func (p *Proxy) replan(t *route.Table) *plans {
 		}
 		ps.by = append(ps.by, &plan{
 			route: r, pool: pools[key], cookie: p.cfg.Door.CookieName(r), custom: customNames(t.On(r.Host)),
-			step: min(time.Second, time.Duration(r.Timeouts.Response), time.Duration(r.Timeouts.Idle)),
+			step: max(route.MinTimeout, min(time.Second, time.Duration(r.Timeouts.Response), time.Duration(r.Timeouts.Idle))),
 		})
 	}
 	for key, pool := range p.pools {

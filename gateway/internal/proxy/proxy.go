@@ -89,8 +89,16 @@ func (p *Proxy) reap() {
 	}
 }
 
-// Close ends streams and upgraded connections, and closes those to upstreams
-// that wait. Call it when the server begins to drain; once is enough.
+// Drain ends what has no end of its own to wait for, and whose clients connect
+// again: upgraded connections, where a WebSocket client is told by close code
+// 1001, and event streams. Those that come later end at once; everything else
+// goes on. It returns when they have ended, or when ctx has. Call it when the
+// server begins to drain, so that the last words are still sent.
+func (p *Proxy) Drain(ctx context.Context) { p.long.drain(ctx) }
+
+// Close ends everything that is under way, within about a second: what has not
+// begun to be answered is answered with 503. It closes the connections to
+// upstreams that wait. It may be called again.
 func (p *Proxy) Close() {
 	p.stopOnce.Do(func() { close(p.stop) })
 	p.long.endAll()

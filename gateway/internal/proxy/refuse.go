@@ -25,6 +25,8 @@ func (p *Proxy) refuse(c *fiber.Ctx, x *exchange, err error) error {
 	switch {
 	case !x.visit.Navigation || x.plan.route.API || !x.plan.route.Accepts(route.Session):
 		return p.unauthorized(c, x)
+	case x.late && x.visit.Method != fasthttp.MethodGet && x.visit.Method != fasthttp.MethodHead:
+		return p.notice(c, x, lateNotice())
 	case x.visit.Method != fasthttp.MethodGet && x.visit.Method != fasthttp.MethodHead:
 		return p.notice(c, x, formNotice(x))
 	}
@@ -46,6 +48,10 @@ func (p *Proxy) refuse(c *fiber.Ctx, x *exchange, err error) error {
 
 // unauthorized is the 401 for scripts.
 func (p *Proxy) unauthorized(c *fiber.Ctx, x *exchange) error {
+	say := "You are not signed in."
+	if x.late {
+		say = lateText
+	}
 	challenge := `Cookie realm="gatepost"`
 	if x.plan.route.Accepts(route.Bearer) {
 		challenge = `Bearer realm="gatepost"`
@@ -54,7 +60,7 @@ func (p *Proxy) unauthorized(c *fiber.Ctx, x *exchange) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	return c.Status(fiber.StatusUnauthorized).JSON(unauthorized{
 		ErrorBody: web.ErrorBody{
-			Error: "You are not signed in.", ErrorCode: "unauthenticated", StatusCode: fiber.StatusUnauthorized,
+			Error: say, ErrorCode: "unauthenticated", StatusCode: fiber.StatusUnauthorized,
 			Details: map[string]any{"trace_id": x.visit.TraceID},
 		},
 		LoginURL: x.loginURL(),
@@ -106,6 +112,20 @@ func formNotice(*exchange) Notice {
 	return Notice{
 		Status: fiber.StatusUnauthorized, Title: "Your session has ended",
 		Text: "What you just sent has not been processed. Sign in again in a new tab, come back here, and reload this page to send it again.",
+		Link: SignInPath, LinkText: "Sign in in a new tab", NewTab: true,
+	}
+}
+
+// lateText says that a session ended behind a request. Whether the app did what
+// was asked, nobody here knows.
+const lateText = "Your session ended before the app had answered. What you sent may have been processed."
+
+// lateNotice answers a form whose session ended after the app had begun to
+// receive it.
+func lateNotice() Notice {
+	return Notice{
+		Status: fiber.StatusUnauthorized, Title: "Your session has ended",
+		Text: lateText + " Sign in again in a new tab and check before you send it again.",
 		Link: SignInPath, LinkText: "Sign in in a new tab", NewTab: true,
 	}
 }

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/proxy/upstream"
+	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
@@ -138,6 +140,21 @@ func (in *inbound) protocol(allowed []string) string {
 		}
 	}
 	return ""
+}
+
+// ofOrigin tells whether the request comes from a page of the route's own origin
+// or of one that it allows, or from no page: browsers always say which page opens
+// a WebSocket (RFC 6455, section 10.2).
+func (in *inbound) ofOrigin(r *route.Route) bool {
+	for _, l := range in.lines {
+		if !bytes.EqualFold(in.nameOf(l), []byte("Origin")) {
+			continue
+		}
+		if o := string(in.valueOf(l)); o != r.Origin && !slices.Contains(r.AllowedOrigins, o) {
+			return false
+		}
+	}
+	return true
 }
 
 // outbound is what the one builder of upstream heads needs to know besides the

@@ -32,7 +32,13 @@ func (x *exchange) relay(h *upstream.Head) {
 		x.finish()
 		return
 	}
-	x.stream(h.Length)
+	x.stream(h.Length, eventStream(resp.Header.ContentType()))
+}
+
+// eventStream tells whether a Content-Type is that of server-sent events.
+func eventStream(value []byte) bool {
+	media, _, _ := bytes.Cut(value, []byte{';'})
+	return bytes.EqualFold(bytes.TrimSpace(media), []byte("text/event-stream"))
 }
 
 // relayField copies one header of an answer unless it concerns the connection

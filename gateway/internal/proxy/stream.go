@@ -16,10 +16,14 @@ type stream struct {
 	rest []byte
 }
 
-// stream lets the answer's body follow as it arrives.
-func (x *exchange) stream(size int64) {
+// stream lets the answer's body follow as it arrives. events says that it is one
+// that browsers open again by themselves.
+func (x *exchange) stream(size int64, events bool) {
 	x.body = true
 	x.lasts()
+	if events {
+		x.long.yield()
+	}
 	s := &stream{x: x, size: size}
 	if size < 0 && !x.ctx.Request.Header.IsHTTP11() {
 		s.untilClose()
@@ -47,8 +51,8 @@ func (s *stream) WriteTo(io.Writer) (int64, error) {
 
 // next returns the next bytes of the body.
 func (s *stream) next() ([]byte, error) {
-	if s.x.long.ended() {
-		return nil, errEnded
+	if err := s.x.long.over(); err != nil {
+		return nil, err
 	}
 	p, err := s.x.conn.Next(s.x)
 	s.x.quiet = 0

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,7 +21,7 @@ type tunnel struct {
 	client, app net.Conn
 	early       []byte // of the app, behind its head
 	idle        time.Duration
-	ended       func() bool
+	why         func() error // it is to end: see life.over
 	frames      *frames      // what the app sends, if it is WebSocket
 	last        atomic.Int64 // when a byte passed, Unix nanoseconds
 	over        atomic.Bool
@@ -34,8 +35,14 @@ const (
 	largeCopy = 32 << 10
 	grace     = 5 * time.Second // for the other end, after one has closed
 	farewell  = time.Second     // for the client to answer a close frame
-	closeCode = 4401            // private use (RFC 6455, section 7.4.2): signed out
-	closeText = "The session ended."
+)
+
+// What a WebSocket client is told.
+const (
+	codeEnded   = 4401 // private use (RFC 6455, section 7.4.2): signed out
+	textEnded   = "The session ended."
+	codeStopped = 1001 // going away (section 7.4.1)
+	textStopped = "The gateway stops."
 )
 
 // tunnel takes the client's connection over after a 101.
@@ -52,8 +59,10 @@ func (x *exchange) tunnel(h *upstream.Head) error {
 	// What waited so far was the handshake; from now on an end has to reach the
 	// copying, not the reading of a head.
 	x.long.close()
+	x.long = nil
 	long := x.p.long.add(x.p.cfg.Door, x.id, x.p.cfg.Now(), t.wake)
-	t.ended = long.ended
+	long.yield()
+	t.why = long.over
 	x.ctx.SetStatusCode(h.Status)
 	x.ctx.HijackSetNoResponse(true)
 	x.ctx.Hijack(func(c net.Conn) {
@@ -91,20 +100,29 @@ func (t *tunnel) run() {
 		t.up()
 	}()
 	t.down()
-	ended := t.ended()
+	why := t.why()
 	t.halt()
 	<-up
-	if ended {
-		t.app.Close() // nothing of the client reaches it any more
-		t.farewell()
+	if why != nil {
+		sever(t.app) // nothing of the client reaches it any more
+		t.farewell(why)
 	}
+}
+
+// sever closes a connection without the good-bye of TLS, which would wait for an
+// app that does not read.
+func sever(c net.Conn) {
+	if t, ok := c.(*tls.Conn); ok {
+		c = t.NetConn()
+	}
+	c.Close()
 }
 
 // up copies from the client to the app. When the client has closed, the app may
 // finish what it is saying.
 func (t *tunnel) up() {
 	t.copy(t.app, t.client, nil)
-	if w, ok := t.app.(interface{ CloseWrite() error }); ok {
+	if w, ok := t.app.(interface{ CloseWrite() error }); ok && !t.stopped() {
 		_ = w.CloseWrite()
 	}
 	time.AfterFunc(grace, t.halt)
@@ -136,12 +154,12 @@ func (t *tunnel) release() {
 	t.gone = true
 }
 
-// wake interrupts what waits for the app or writes to the client, so that the
-// session's end is seen.
+// wake interrupts what waits for the app, in either direction, or writes to the
+// client, so that the tunnel's end is seen.
 func (t *tunnel) wake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_ = t.app.SetReadDeadline(time.Unix(1, 0))
+	_ = t.app.SetDeadline(time.Unix(1, 0))
 	if t.client != nil && !t.gone {
 		_ = t.client.SetWriteDeadline(time.Now().Add(farewell))
 	}
@@ -152,7 +170,7 @@ func (t *tunnel) halt() {
 	t.over.Store(true)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_ = t.app.SetReadDeadline(time.Unix(1, 0))
+	_ = t.app.SetDeadline(time.Unix(1, 0)) // writing, too: it may not read
 	if !t.gone {
 		_ = t.client.SetReadDeadline(time.Unix(1, 0))
 	}
@@ -160,7 +178,7 @@ func (t *tunnel) halt() {
 
 // stopped tells whether to end. It is asked after a deadline was set, because
 // whoever stops the tunnel first says so and then sets a deadline in the past.
-func (t *tunnel) stopped() bool { return t.over.Load() || t.ended() }
+func (t *tunnel) stopped() bool { return t.over.Load() || t.why() != nil }
 
 // copy moves bytes until an end, an error, silence or the end of the tunnel.
 func (t *tunnel) copy(to, from net.Conn, f *frames) {
@@ -186,8 +204,9 @@ func (t *tunnel) copy(to, from net.Conn, f *frames) {
 	}
 }
 
+// pass writes what one end said. At the tunnel's end nothing more is passed on.
 func (t *tunnel) pass(to net.Conn, p []byte) bool {
-	if to.SetWriteDeadline(time.Now().Add(t.idle)) != nil {
+	if to.SetWriteDeadline(time.Now().Add(t.idle)) != nil || t.stopped() {
 		return false
 	}
 	_, err := to.Write(p)
@@ -202,11 +221,14 @@ func (t *tunnel) silent() bool {
 
 // farewell tells a WebSocket client why its connection ends, if the last frame
 // to it was complete, and waits a moment for its answer.
-func (t *tunnel) farewell() {
+func (t *tunnel) farewell(why error) {
 	if t.frames == nil || !t.frames.between() {
 		return
 	}
-	frame := append([]byte{0x88, byte(2 + len(closeText)), closeCode >> 8, closeCode & 0xff}, closeText...)
+	frame := closeFrame(codeEnded, textEnded)
+	if errors.Is(why, errStopped) {
+		frame = closeFrame(codeStopped, textStopped)
+	}
 	if t.client.SetDeadline(time.Now().Add(farewell)) != nil {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -115,10 +116,12 @@ func TestWebSocketEndsWithItsSession(t *testing.T) {
 	for name, c := range map[string]struct {
 		cookie string
 		end    func(g *gate)
+		code   websocket.StatusCode
 	}{
-		"signed out": {aliceValue, func(g *gate) { g.door.end(aliceValue) }},
-		"shut down":  {aliceValue, func(g *gate) { g.proxy.Close() }},
-		"expired":    {"short", func(*gate) {}},
+		"signed out": {aliceValue, func(g *gate) { g.door.end(aliceValue) }, 4401},
+		"expired":    {"short", func(*gate) {}, 4401},
+		"drained":    {aliceValue, func(g *gate) { g.proxy.Drain(context.Background()) }, websocket.StatusGoingAway},
+		"shut down":  {aliceValue, func(g *gate) { g.proxy.Close() }, websocket.StatusGoingAway},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -132,13 +135,69 @@ func TestWebSocketEndsWithItsSession(t *testing.T) {
 			say(t, ws, "hello")
 			c.end(g)
 			_, _, err = ws.Read(t.Context())
-			if websocket.CloseStatus(err) != 4401 {
+			if websocket.CloseStatus(err) != c.code {
 				t.Errorf("the client saw %v", err)
 			}
 			_ = wait(t, "close at the app", closed)
 			eventually(t, "the watch to be given up", func() bool { return g.door.watching() == 0 })
 		})
 	}
+}
+
+// An app that does not read cannot keep its tunnel open beyond the session.
+func TestStuckTunnelEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	for _, scheme := range []string{"http", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
+			done := make(chan struct{})
+			g := open(t, to(stuckApp(t, scheme, done)))
+			conn, r := g.raw("GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nCookie: " + cookieName + "=" + aliceValue + "\r\n\r\n")
+			if _, err := readHead(r); err != nil {
+				t.Fatal(err)
+			}
+			if err := conn.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
+				t.Fatal(err)
+			}
+			for { // until every buffer on the way is full
+				if _, err := conn.Write(bytes.Repeat([]byte("x"), 100_000)); err != nil {
+					break
+				}
+			}
+			began := time.Now()
+			g.door.end(aliceValue)
+			if got := read(t, r, 4); got != "\x88\x14\x11\x31" {
+				t.Errorf("close frame %q", got)
+			}
+			eventually(t, "the watch to be given up", func() bool { return g.door.watching() == 0 })
+			if took := time.Since(began); took > 4*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			close(done)
+		})
+	}
+}
+
+// stuckApp switches to WebSocket and reads nothing more until done.
+func stuckApp(t *testing.T, scheme string, done <-chan struct{}) string {
+	t.Helper()
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		<-done
+	}))
+	if scheme == "https" {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(s.Close)
+	return s.URL
 }
 
 // The close frame never lands inside another frame: a session that ends in the
@@ -205,7 +264,7 @@ func TestAppLeavesWebSocket(t *testing.T) {
 func TestSilentTunnelEnds(t *testing.T) {
 	t.Parallel()
 	url, closed := echoSocket(t)
-	g := open(t, to(url, func(r *route.Route) { r.Timeouts.Tunnel = store.Duration(50 * time.Millisecond) }))
+	g := open(t, to(url, func(r *route.Route) { r.Timeouts.Tunnel = store.Duration(100 * time.Millisecond) }))
 	c, _, err := g.socket(signedIn()...)
 	if err != nil {
 		t.Fatal(err)

@@ -119,9 +119,11 @@ func newStub() *stub {
 func (*stub) CookieName(*route.Route) string { return cookieName }
 
 // Session looks the cookie up.
-func (s *stub) Session(_ context.Context, _ *route.Route, cookie string) (*proxy.Identity, error) {
-	if id := s.sessions[vault.Hash(cookie)]; id != nil {
-		return id, nil
+func (s *stub) Session(_ context.Context, _ *route.Route, cookies []string) (*proxy.Identity, error) {
+	for _, c := range cookies {
+		if id := s.sessions[vault.Hash(c)]; id != nil {
+			return id, nil
+		}
 	}
 	return nil, fault.New(fault.Unauthenticated, "You are not signed in.", nil)
 }
