@@ -92,3 +92,6 @@ func life(d time.Duration) string {
 	}
 	return unit(minutes/(24*60), "day")
 }
+
+// Mask is the address as pages show it: enough to recognise, not to learn.
+func Mask(to string) string { return mask(to) }
