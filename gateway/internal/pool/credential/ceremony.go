@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/go-webauthn/webauthn/protocol"
+	"github.com/go-webauthn/webauthn/protocol/webauthncose"
 	"github.com/go-webauthn/webauthn/webauthn"
 )
 
@@ -96,6 +97,9 @@ func (rp RelyingParty) Create(u PasskeyUser, challenge, response []byte) (Passke
 	if err != nil {
 		return Passkey{}, refuseNew(err)
 	}
+	if err := checkKey(c.PublicKey); err != nil {
+		return Passkey{}, refuseNew(err)
+	}
 	p := Passkey{
 		ID: c.ID, PublicKey: c.PublicKey, RPID: rp.ID, Purpose: Passwordless,
 		AAGUID: c.Authenticator.AAGUID, SignCount: c.Authenticator.SignCount,
@@ -108,6 +112,28 @@ func (rp RelyingParty) Create(u PasskeyUser, challenge, response []byte) (Passke
 	}
 	p.Transports = known(p.Transports)
 	return p, nil
+}
+
+// checkKey holds a key to an algorithm of its own type. The library leaves that
+// to the attestation's signature, and there is none.
+func checkKey(cose []byte) error {
+	key, err := webauthncose.ParsePublicKey(cose)
+	if err != nil {
+		return err
+	}
+	fits := false
+	switch k := key.(type) {
+	case webauthncose.EC2PublicKeyData:
+		fits = k.Algorithm == int64(webauthncose.AlgES256) && k.Curve == int64(webauthncose.P256)
+	case webauthncose.OKPPublicKeyData:
+		fits = k.Algorithm == int64(webauthncose.AlgEdDSA) && k.Curve == int64(webauthncose.Ed25519)
+	case webauthncose.RSAPublicKeyData:
+		fits = k.Algorithm == int64(webauthncose.AlgRS256)
+	}
+	if !fits {
+		return errors.New("the public key is not of its algorithm")
+	}
+	return nil
 }
 
 // Verify verifies an assertion of the user's passkey p (section 7.2) and returns
