@@ -179,7 +179,7 @@ func TestUsable(t *testing.T) {
 		{"", credential.ErrMalformed},
 	} {
 		err := credential.Usable(tc.stored)
-		if !errors.Is(err, tc.want) || tc.want == credential.ErrMalformed && errors.Is(err, credential.ErrCost) {
+		if !errors.Is(err, tc.want) || errors.Is(err, credential.ErrCost) != errors.Is(tc.want, credential.ErrCost) {
 			t.Errorf("Usable(%.80q) = %v, want %v", tc.stored, err, tc.want)
 		}
 	}
