@@ -20,6 +20,7 @@ func TestBodies(t *testing.T) {
 	bodyless := map[string]bool{ // operations that take none
 		"rotateClientSecret": true, "revokeRotatedClientSecrets": true, "deleteClient": true, "deleteIDP": true, "deleteRoute": true,
 		"releaseHost": true, "deleteAuthorizationServer": true, "deleteTenant": true,
+		"deleteBruteForceLimit": true, "deleteRateLimit": true,
 	}
 	for _, p := range readOperations(t) {
 		if p.method == http.MethodGet || bodyless[p.id] {

@@ -17,6 +17,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -126,6 +127,13 @@ func (h *house) open() {
 	h.ok(err)
 	flags, err := flag.Open(ctx, h.store, flag.Config{Now: now})
 	h.ok(err)
+	rules, err := limit.OpenRules(ctx, h.store, limit.RulesConfig{Now: now})
+	h.ok(err)
+	plenty := limit.Rate{Rate: 1_000_000, Burst: 1_000_000} // the clock stands still: nothing fills up again
+	rates, err := limit.OpenRates(ctx, h.store, limit.RatesConfig{Now: now, Global: map[string]limit.Rate{
+		limit.ModuleAdminAPI: plenty, limit.ModuleSystemAPI: plenty, limit.ModuleIdentityAPI: plenty,
+	}})
+	h.ok(err)
 	h.live, err = live.New(live.Config{
 		Workspace: h.tenants.Workspaces.Get, IDPs: h.idps.List, Scopes: h.clients.Scopes.All, Claims: h.clients.Claims.All,
 		Client: h.clients.Clients.Get, Now: now,
@@ -145,7 +153,7 @@ func (h *house) open() {
 	h.parts = api.Parts{
 		Base: houseBase, Store: h.store, Ring: ring, Signin: h.signin, Setup: first, Tenants: h.tenants, Roles: h.roles,
 		Clients: h.clients, IDPs: h.idps, Pools: h.pools.Pools, Schemas: h.pools.Schemas, Users: h.pools.Users,
-		Flags: flags, Routes: routes, Position: h.log.Position, MaxBody: bodyLimit, Now: now,
+		Flags: flags, Rules: rules, Rates: rates, Routes: routes, Position: h.log.Position, MaxBody: bodyLimit, Now: now,
 	}
 	h.log.Subscribe(func(entries []changes.Entry) {
 		h.marks.Apply(entries)

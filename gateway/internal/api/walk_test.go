@@ -26,6 +26,7 @@ func (w *world) furnish() map[string]string {
 	return map[string]string{
 		"tid": "acme", "wid": "shop", "ipID": "people", "userID": "ann", "schID": "card", "metadataType": "admin",
 		"iid": "acme-idp", "cid": "acme-app", "id": id, "host": "shop.acme.test",
+		"protectedType": "mfa", "module": "oauth2_token",
 	}
 }
 
@@ -66,6 +67,7 @@ func TestEveryOperation(t *testing.T) {
 		"grantTenantRole":       grant + `member"}`, "revokeTenantRole": grant + `member"}`,
 		"grantWorkspaceRole": grant + `member"}`, "revokeWorkspaceRole": grant + `member"}`,
 		"grantIdentityPoolRole": grant + `user_manager"}`, "revokeIdentityPoolRole": grant + `user_manager"}`,
+		"setBruteForceLimit": `{"protected_type":"mfa","max_attempts":3,"block_duration":"1m0s"}`, "setRateLimit": `{"rate":5,"burst":10}`,
 		"revokeTokens": `{"subjects":["s"]}`, "revokeTokensByPool": `{"users":["u"]}`,
 	}
 	tokens := map[string]string{"root-admin": w.root, "root-system": w.rootSystem, "system": w.system, "admin": w.admin}

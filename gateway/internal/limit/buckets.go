@@ -32,8 +32,9 @@ type Buckets struct {
 }
 
 type bucket struct {
-	key  string
-	full time.Time // when it will be full again; past: it is
+	key   string
+	token time.Duration // as of the last take
+	full  time.Time     // when it will be full again; past: it is
 }
 
 var errBucket = errors.New("bucket: empty")
@@ -61,7 +62,8 @@ func NewBuckets(c BucketsConfig) *Buckets {
 func (b *Buckets) Take(key string) error { return b.take(key, b.token, b.config.Burst) }
 
 // take is Take from a bucket of another size: one that gains a token in every
-// token's time, and holds burst.
+// token's time, and holds burst. A bucket that gains faster or slower than before
+// is full.
 func (b *Buckets) take(key string, token time.Duration, burst int) error {
 	now := b.config.Now()
 	b.mu.Lock()
@@ -69,8 +71,8 @@ func (b *Buckets) take(key string, token time.Duration, burst int) error {
 	k := b.bucket(key)
 	empty := now.Add(time.Duration(burst) * token) // the most, also when the clock was put back
 	switch {
-	case k.full.Before(now):
-		k.full = now
+	case k.full.Before(now) || k.token != token:
+		k.token, k.full = token, now
 	case k.full.After(empty):
 		k.full = empty
 	}
