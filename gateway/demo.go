@@ -19,6 +19,7 @@ import (
 	demoapp "github.com/gatepost/gatepost/examples/demo-app/demoapp"
 	"github.com/gatepost/gatepost/gateway/internal/config"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
@@ -30,6 +31,8 @@ type DemoConfig struct {
 	Out     io.Writer // what the person at the terminal is told
 	Version string    // of the program, for metrics and health
 	Log     *slog.Logger
+
+	driver store.Driver // see Config
 }
 
 // Demo runs a gateway with known users and a protected app on loopback until
@@ -67,6 +70,8 @@ func Demo(ctx context.Context, c DemoConfig) error {
 	return runDemo(ctx, g, app, handler)
 }
 
+// openDemo opens a gateway with the demo's users. An error leaves nothing of it
+// open.
 func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gateway, setup.Demo, error) {
 	_, port, err := net.SplitHostPort(public.Addr().String())
 	if err != nil {
@@ -88,7 +93,7 @@ func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gat
 	if err := demoKeys(cfg); err != nil {
 		return nil, setup.Demo{}, err
 	}
-	g, err := New(ctx, Config{Config: cfg, Listener: public, Version: c.Version, Log: c.Log, demo: true})
+	g, err := New(ctx, Config{Config: cfg, Listener: public, Version: c.Version, Log: c.Log, demo: true, driver: c.driver})
 	if err != nil {
 		return nil, setup.Demo{}, err
 	}
@@ -100,7 +105,10 @@ func openDemo(ctx context.Context, c DemoConfig, public, app net.Listener) (*Gat
 	}
 	debug.FreeOSMemory() // hashing the passwords took more than the rest of the start
 	about.Listen, about.AppURL, about.MailDir = public.Addr().String(), "http://app.localhost:"+port, string(cfg.Mail.Directory)
-	return g, about, g.routes.Load(ctx)
+	if err := g.routes.Load(ctx); err != nil {
+		return nil, about, errors.Join(err, g.Close())
+	}
+	return g, about, nil
 }
 
 // demoKeys makes the key ring of a demo on MongoDB, where a real installation

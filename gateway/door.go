@@ -131,14 +131,22 @@ func (d *door) Bearer(ctx context.Context, r *route.Route, raw string) (*proxy.I
 	if err := d.known(r); err != nil {
 		return nil, err
 	}
-	return identityOf(b.Memo(func() any {
-		id := &proxy.Identity{
-			Session: b.Session, Subject: b.Subject, Expires: b.Expires, Tenant: r.Tenant, Workspace: r.Workspace,
-			Groups: b.Claims.Strings("groups"), Username: b.Claims.String("preferred_username"),
-		}
-		id.Attribute = func(path string) (string, bool) { return text(b.Claims[path]) }
-		return id
-	}))
+	return identityOf(b.Memo(func() any { return bearerIdentity(r, b) }))
+}
+
+// bearerIdentity is who a token stands for. One with offline_access was granted
+// beyond its session's end, so it counts as a token without a session: neither
+// streams nor assertions are bound to what it outlives.
+func bearerIdentity(r *route.Route, b *signin.Bearer) *proxy.Identity {
+	id := &proxy.Identity{
+		Session: b.Session, Subject: b.Subject, Expires: b.Expires, Tenant: r.Tenant, Workspace: r.Workspace,
+		Groups: b.Claims.Strings("groups"), Username: b.Claims.String("preferred_username"),
+	}
+	if b.Has(signin.ScopeOffline) {
+		id.Session = ""
+	}
+	id.Attribute = func(path string) (string, bool) { return text(b.Claims[path]) }
+	return id
 }
 
 // browser is the visitor as the sign-in side sees it.

@@ -153,8 +153,12 @@ func (g *Gateway) OpsAddr() string {
 	return g.ops.Addr().String()
 }
 
-// drainTime is how long running requests may end after ctx.
-const drainTime = 10 * time.Second
+// drainTime is how long running requests may end after ctx. What is left before
+// the lastWords of it is cut, and told so.
+const (
+	drainTime = 10 * time.Second
+	lastWords = 2 * time.Second
+)
 
 // Run serves until ctx ends, lets running requests end, and closes everything.
 // It returns nil after an orderly end.
@@ -171,7 +175,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { return serveHTTP(running, g.operator, g.operatorHandler()) })
 	group.Go(func() error {
 		<-running.Done()
-		g.drain(context.WithoutCancel(running))
+		g.drain(context.WithoutCancel(running), drainTime)
 		return nil
 	})
 	err := group.Wait()
@@ -187,13 +191,16 @@ func unlessEnded(ctx context.Context, err error) error {
 	return err
 }
 
-// drain lets running requests end. Clients that take too long lose their
-// connection; that is no failure of ours.
-func (g *Gateway) drain(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, drainTime)
+// drain says good-bye to streams and WebSockets and lets running requests end.
+// Clients that take too long are told so and lose their connection; that is no
+// failure of ours.
+func (g *Gateway) drain(ctx context.Context, limit time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	last := time.AfterFunc(limit-lastWords, g.proxy.Close)
+	defer last.Stop()
 	g.health.Drain()
-	g.proxy.Close()
+	g.proxy.Drain(ctx)
 	if err := errors.Join(g.web.Shutdown(ctx), g.healthy.Shutdown(ctx)); err != nil {
 		g.cfg.Log.Warn("not every request came to its end", "error", err)
 	}
@@ -217,6 +224,9 @@ func serveHTTP(ctx context.Context, ln net.Listener, h http.Handler) error {
 // again does nothing.
 func (g *Gateway) Close() error {
 	err := closeAll(g.public, g.ops, g.operator)
+	if g.proxy != nil {
+		g.proxy.Close()
+	}
 	if g.store != nil {
 		err = errors.Join(err, g.store.Close())
 		g.store = nil
