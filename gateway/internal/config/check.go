@@ -35,6 +35,9 @@ func Check(c Config) error {
 	if c.Mail.Driver == Directory {
 		m.directory("mail.directory", string(c.Mail.Directory))
 	}
+	if dir := string(c.Messages.Templates); dir != "" {
+		m.templates(dir)
+	}
 	m.ring(c)
 	return m.found.sorted()
 }

@@ -45,6 +45,20 @@ func TestCheck(t *testing.T) {
 			c.Mail = config.Mail{Driver: config.Directory, Directory: config.Path(dir + "/taken"), From: c.Mail.From}
 			c.Store.Path = "/proc/gatepost/x.db"
 		}, []string{"store.path: /proc cannot be written: ", "mail.directory: DIR/taken: is not a directory"}},
+		{"templates that do not render", func(t *testing.T, dir string, c *config.Config) {
+			if err := os.Mkdir(dir+"/messages", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			file(t, dir+"/messages/otp.sms.txt", "{{.Kode}}")
+			file(t, dir+"/messages/opt.sms.txt", "{{.Code}}")
+			c.Messages.Templates = config.Path(dir + "/messages")
+		}, []string{
+			"messages.templates: DIR/messages/opt.sms.txt: no message has a template of this name",
+			"messages.templates: DIR/messages/otp.sms.txt: template: otp.sms.txt:1:2: executing",
+		}},
+		{"no templates there", func(_ *testing.T, dir string, c *config.Config) {
+			c.Messages.Templates = config.Path(dir + "/messages")
+		}, []string{"messages.templates: DIR/messages: no such file or directory"}},
 		{"keys that others read", func(t *testing.T, dir string, c *config.Config) {
 			ring(t, dir+"/ring")
 			if err := os.Chmod(dir+"/ring", 0o644); err != nil {

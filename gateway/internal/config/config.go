@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/notify"
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
@@ -18,6 +19,8 @@ type Config struct {
 	Store          Store           `json:"store"`
 	Keys           Keys            `json:"keys"`
 	Mail           Mail            `json:"mail"`
+	SMS            SMS             `json:"sms"`
+	Messages       Messages        `json:"messages"`
 	Session        Session         `json:"session"`
 	MaxStale       store.Duration  `json:"max_stale"` // how long warm sessions go on while the change log cannot be read
 	Limits         Limits          `json:"limits"`
@@ -76,19 +79,6 @@ type Store struct {
 // Keys names the file of the ring that seals secrets in the store.
 type Keys struct {
 	File Path `json:"file"`
-}
-
-// The drivers of Mail.
-const (
-	NoMail    = "none"      // codes and links cannot be sent
-	Directory = "directory" // each message becomes one .eml file
-)
-
-// Mail says how messages leave.
-type Mail struct {
-	Driver    string `json:"driver"`
-	Directory Path   `json:"directory"`
-	From      string `json:"from"` // RFC 5322 mailbox
 }
 
 // Session holds how long people stay signed in.
@@ -187,11 +177,13 @@ func (r Route) Record() route.Route {
 // derives from DataDir.
 func Default() Config {
 	return Config{
-		BaseURL: "http://localhost:8080",
-		Listen:  Listen{Public: Public{Address: "127.0.0.1:8080"}, Ops: Ops{Address: "127.0.0.1:9090"}},
-		DataDir: "gatepost-data",
-		Store:   Store{Driver: Embedded, Database: "gatepost"},
-		Mail:    Mail{Driver: NoMail, From: "Gatepost <gatepost@localhost>"},
+		BaseURL:  "http://localhost:8080",
+		Listen:   Listen{Public: Public{Address: "127.0.0.1:8080"}, Ops: Ops{Address: "127.0.0.1:9090"}},
+		DataDir:  "gatepost-data",
+		Store:    Store{Driver: Embedded, Database: "gatepost"},
+		Mail:     Mail{Driver: NoMail, From: "Gatepost <gatepost@localhost>", SMTP: SMTP{Security: notify.StartTLS}},
+		SMS:      SMS{Driver: NoSMS},
+		Messages: Messages{Limits: notify.DefaultLimits()},
 		Session: Session{
 			Idle:     store.Duration(8 * time.Hour),
 			Absolute: store.Duration(24 * time.Hour),

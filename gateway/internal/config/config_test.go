@@ -113,7 +113,7 @@ func TestExample(t *testing.T) {
 
 	whole := regexp.MustCompile(`(?m)^#( {2,}\S|[^ #\n])`).ReplaceAllString(string(text), "$1")
 	path = write(t, "gatepost.yaml", whole)
-	got, err = config.Load(path, []string{"GATEPOST_STORE__URI=", "GATEPOST_BASE_URL=https://id.example.com"}) // not all of it goes together
+	got, err = config.Load(path, []string{"GATEPOST_STORE__URI=", "GATEPOST_MAIL__SMTP__HOST=", "GATEPOST_SMS__URL=", "GATEPOST_BASE_URL=https://id.example.com"}) // not all of it goes together
 	if err != nil {
 		t.Fatalf("with its examples taken over:\n%v", err)
 	}
@@ -214,7 +214,8 @@ func TestSecretsAreHidden(t *testing.T) {
 	t.Parallel()
 	c := config.Default()
 	c.Store.URI = "mongodb://user:hunter2@db"
-	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c.Store), fmt.Sprintf("%q", c.Store.URI)} {
+	c.Mail.SMTP.Password, c.SMS.HeaderValue, c.SMS.Secret = "hunter2", "hunter2", "hunter2"
+	for _, shown := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q", c.Store.URI)} {
 		if strings.Contains(shown, "hunter2") {
 			t.Errorf("the secret is shown: %s", shown)
 		}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -38,6 +37,8 @@ func (c *Config) problems() Report {
 	}
 	r.store(c.Store)
 	r.mail(c.Mail)
+	r.sms(c.SMS)
+	r.messages(c.Messages)
 	r.session(c.Session)
 	r.between("max_stale", c.MaxStale, time.Second, time.Hour)
 	r.limits(c.Limits)
@@ -168,13 +169,6 @@ func (r *rules) store(s Store) {
 		}
 	default:
 		r.oneOf("store.driver", s.Driver, Embedded, Mongo)
-	}
-}
-
-func (r *rules) mail(m Mail) {
-	r.oneOf("mail.driver", m.Driver, NoMail, Directory)
-	if _, err := mail.ParseAddress(m.From); err != nil {
-		r.add("mail.from", "%q is not an address such as Gatepost <gatepost@example.com>", m.From)
 	}
 }
 
