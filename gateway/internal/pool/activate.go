@@ -69,7 +69,7 @@ func (k *Users) Activate(ctx context.Context, tenant, pool, user string, in Acti
 	}
 	u, err = k.change(ctx, tenant, pool, user, writing{spend: in.Spend, details: "activated"}, a.apply)
 	if err != nil {
-		return User{}, atMember(err, "otp_address")
+		return User{}, atAddress(err)
 	}
 	for _, e := range []struct {
 		done            bool
@@ -106,12 +106,20 @@ func (k *Users) activation(ctx context.Context, p *Pool, u *User, in Activation)
 		return nil, err
 	}
 	if err := k.contested(ctx, p, u, &next); err != nil {
-		return nil, atMember(err, "otp_address")
+		return nil, atAddress(err)
 	}
 	if in.Password == "" {
 		return a, nil
 	}
 	return a, k.policy(p, &next, "password", in.Password)
+}
+
+// atAddress makes a conflict about the address name the member of the body.
+func atAddress(err error) error {
+	if e := fault.Read(err); e == nil || e.Field == "" { // or it is about a passkey
+		return err
+	}
+	return atMember(err, "otp_address")
 }
 
 // apply makes the user active.

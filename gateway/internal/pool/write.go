@@ -58,9 +58,7 @@ func (k *Users) change(ctx context.Context, tenant, pool, user string, w writing
 	if err := k.config.changed(ctx, changes.KindUser, tenant, pool+"/"+user); err != nil {
 		return u, err
 	}
-	if w.rev == 0 {
-		u = k.adopt(ctx, &p, u)
-	}
+	u = k.adopt(ctx, &p, u)
 	return u, k.event(ctx, &p, &u, orElse(w.subject, audit.SubjectUser), orElse(w.action, audit.ActionUpdated), w.details)
 }
 
