@@ -48,8 +48,8 @@ func (g *Gateway) mount(ctx context.Context) error {
 	}
 	apps, err := api.New(ctx, api.Parts{
 		Base: g.cfg.BaseURL, Store: g.store, Ring: g.ring, Signin: g.signin, Setup: g.setup, Tenants: g.tenants, Roles: g.roles,
-		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, Flags: g.flags, Rules: g.rules, Rates: g.rates,
-		Routes: g.routes, Errors: errs, Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
+		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, Groups: g.pools.Groups,
+		Flags: g.flags, Rules: g.rules, Rates: g.rates, Routes: g.routes, Errors: errs, Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
 	})
 	if err != nil {
 		return err

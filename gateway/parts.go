@@ -253,7 +253,7 @@ func (p *parts) hostSpace(host string) (tenantID, workspace string, ok bool) {
 func (p *parts) openSetup(ctx context.Context) (err error) {
 	p.setup, err = setup.Open(ctx, setup.Config{
 		Store: p.store, Base: p.cfg.BaseURL, Tenants: p.tenants, Roles: p.roles, Clients: p.clients,
-		Schemas: p.pools.Schemas, Pools: p.pools.Pools, Users: p.pools.Users, IDPs: p.idps, Routes: p.routes,
+		Schemas: p.pools.Schemas, Pools: p.pools.Pools, Users: p.pools.Users, Groups: p.pools.Groups, IDPs: p.idps, Routes: p.routes,
 		Keys: p.tokens.Clear, Now: p.cfg.Now, Log: p.cfg.Log,
 	})
 	if err != nil {

@@ -102,6 +102,9 @@ func TestAppSeesWhoItIs(t *testing.T) {
 	if got := seen["X-Auth-Request-Email"]; len(got) != 1 || got[0] != "alice@example.com" {
 		t.Errorf("X-Auth-Request-Email: %v", got)
 	}
+	if got := seen["X-Auth-Request-Groups"]; len(got) != 1 || got[0] != "admins,staff" {
+		t.Errorf("X-Auth-Request-Groups: %v", got)
+	}
 	if got := seen["X-Auth-Request-User"]; len(got) != 1 || len(got[0]) != 64 {
 		t.Errorf("X-Auth-Request-User: %v, want the hashed subject", got)
 	}

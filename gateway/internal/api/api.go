@@ -39,7 +39,7 @@ func (a *API) operations() []operation {
 	for _, area := range [][]operation{
 		a.tenantOperations(), a.flagOperations(), a.roleOperations(), a.serverOperations(), a.clientOperations(),
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
-		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.limitOperations(),
+		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
 	} {
 		all = append(all, area...)
 	}

@@ -33,6 +33,7 @@ type Parts struct {
 	Pools   *pool.Pools
 	Schemas *pool.Schemas
 	Users   *pool.Users
+	Groups  *pool.Groups
 	Flags   *flag.Flags
 	Rules   *limit.Rules
 	Rates   *limit.Rates // nil: requests are not limited

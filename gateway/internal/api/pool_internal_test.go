@@ -25,11 +25,11 @@ func TestIdentityOperationsArePublished(t *testing.T) {
 	}
 	a := &API{}
 	var got []string
-	for _, o := range slices.Concat(a.poolOperations(), a.schemaOperations(), a.userOperations()) {
-		path := o.path
-		for _, name := range []string{"tid", "ipID", "userID", "schID", "wid", "metadataType"} {
-			path = strings.ReplaceAll(path, ":"+name, "{"+name+"}")
+	for _, o := range a.operations() {
+		if !strings.HasPrefix(o.path, identityPaths) {
+			continue
 		}
+		path := parameter.ReplaceAllString(o.path, "{$1}")
 		tag := map[bool]string{true: "etag", false: "-"}[o.etag]
 		got = append(got, fmt.Sprint(o.id, " ", o.method, " ", path, " ", o.ok, " ", tag))
 		if o.once != (o.method == "POST") {

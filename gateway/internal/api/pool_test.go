@@ -129,7 +129,7 @@ func TestIdentityCallers(t *testing.T) {
 	_, app := h.caller("default")
 	for _, p := range h.table {
 		path := p.path
-		for name, v := range map[string]string{"tid": "acme", "ipID": "people", "userID": "u", "schID": "s", "wid": "default", "metadataType": "admin"} {
+		for name, v := range map[string]string{"tid": "acme", "ipID": "people", "userID": "u", "schID": "s", "wid": "default", "metadataType": "admin", "groupID": "g"} {
 			path = strings.ReplaceAll(path, "{"+name+"}", v)
 		}
 		right, wrong, powerless := h.admin, h.system, noRole

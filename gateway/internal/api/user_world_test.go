@@ -146,13 +146,13 @@ func (h *house) open() {
 	h.ok(err)
 	first, err := setup.Open(ctx, setup.Config{
 		Store: h.store, Base: houseBase, Tenants: h.tenants, Roles: h.roles, Clients: h.clients, Schemas: h.pools.Schemas,
-		Pools: h.pools.Pools, Users: h.pools.Users, IDPs: h.idps, Routes: routes, Now: now,
+		Pools: h.pools.Pools, Users: h.pools.Users, Groups: h.pools.Groups, IDPs: h.idps, Routes: routes, Now: now,
 	})
 	h.ok(err)
 	h.ok(first.Root(ctx))
 	h.parts = api.Parts{
 		Base: houseBase, Store: h.store, Ring: ring, Signin: h.signin, Setup: first, Tenants: h.tenants, Roles: h.roles,
-		Clients: h.clients, IDPs: h.idps, Pools: h.pools.Pools, Schemas: h.pools.Schemas, Users: h.pools.Users,
+		Clients: h.clients, IDPs: h.idps, Pools: h.pools.Pools, Schemas: h.pools.Schemas, Users: h.pools.Users, Groups: h.pools.Groups,
 		Flags: flags, Rules: rules, Rates: rates, Routes: routes, Position: h.log.Position, MaxBody: bodyLimit, Now: now,
 	}
 	h.log.Subscribe(func(entries []changes.Entry) {

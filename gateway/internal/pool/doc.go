@@ -14,6 +14,10 @@
 // thing that spans documents is the uniqueness of names; claim.go tells how it
 // holds without transactions, and interleave_test.go tries every order.
 //
+// Groups of users stand in trees; a membership is a record of its own, found from
+// the group by its id and from the user by an index. groups.go tells how moves,
+// deletions and creations in a tree keep out of each other's way.
+//
 // What hangs below a pool is stored under the pool's epoch, a random id of one
 // life of the pool: a pool that is deleted and created again under the same id
 // finds nothing of its former life, also when the deletion stopped half-way.

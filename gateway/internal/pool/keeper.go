@@ -56,6 +56,7 @@ type Keeper struct {
 	Schemas     *Schemas
 	Pools       *Pools
 	Users       *Users
+	Groups      *Groups
 	MFASessions *MFASessions
 }
 
@@ -91,11 +92,14 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	if users.groups, err = openGroups(ctx, s, &c, names, pools, users); err != nil {
+		return nil, err
+	}
 	schemas.used = func(ctx context.Context, tenant, id string) (bool, error) {
 		return inUse(ctx, tenant, id, pools.uses, users.uses)
 	}
 	pools.users = users
-	return &Keeper{Schemas: schemas, Pools: pools, Users: users, MFASessions: mfa}, nil
+	return &Keeper{Schemas: schemas, Pools: pools, Users: users, Groups: users.groups, MFASessions: mfa}, nil
 }
 
 func inUse(ctx context.Context, tenant, id string, by ...func(context.Context, string, string) (bool, error)) (bool, error) {

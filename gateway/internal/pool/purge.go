@@ -73,14 +73,15 @@ func (k *Pools) ended(ctx context.Context, row store.Row[poolRecord]) error {
 	return k.written(ctx, row, audit.ActionDeleted)
 }
 
-// Finish removes the users that deletions of pools have left. It is meant for a
+// Finish removes the users that deletions of pools have left, and the
+// memberships that deletions of groups have. It is meant for a
 // periodic job and removes at most some thousand rows a call.
 func (k *Pools) Finish(ctx context.Context) error {
 	rows, err := k.purges.Due(ctx, 20)
 	for _, row := range rows {
 		err = errors.Join(err, k.finish(ctx, row))
 	}
-	return err
+	return errors.Join(err, k.users.groups.Finish(ctx))
 }
 
 func (k *Pools) finish(ctx context.Context, row store.Row[purge]) error {
@@ -101,6 +102,7 @@ func (k *Pools) purge(ctx context.Context, tenant, epoch string, limit int) erro
 		func(limit int) (int, error) { return sweep(ctx, k.users.table, tenant, limit, epoch) },
 		func(limit int) (int, error) { return sweep(ctx, k.records.claims.table, tenant, limit, epoch) },
 		func(limit int) (int, error) { return sweep(ctx, k.users.mfa.table, tenant, limit, epoch) },
+		func(limit int) (int, error) { return k.users.groups.purge(ctx, tenant, epoch, limit) },
 	} {
 		done, err := step(limit)
 		if limit -= done; err != nil || limit <= 0 {

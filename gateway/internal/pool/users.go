@@ -24,6 +24,7 @@ type Users struct {
 	pools    *Pools
 	schemas  *Schemas
 	mfa      *MFASessions
+	groups   *Groups
 	strength *credential.Estimator
 }
 

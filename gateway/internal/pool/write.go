@@ -148,7 +148,7 @@ func (k *Users) Delete(ctx context.Context, tenant, pool, user string, rev int64
 	if err := k.config.changed(ctx, changes.KindUser, tenant, pool+"/"+user); err != nil {
 		return err
 	}
-	return k.event(ctx, &p, &u, audit.SubjectUser, audit.ActionDeleted, "")
+	return errors.Join(k.groups.forget(ctx, &p, &u), k.event(ctx, &p, &u, audit.SubjectUser, audit.ActionDeleted, ""))
 }
 
 // event records what happened to a user. It names who it is, not what is known

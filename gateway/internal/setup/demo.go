@@ -190,7 +190,28 @@ func (s *Setup) demoPeople(ctx context.Context, k tenant.Key) (string, []DemoUse
 			return "", nil, err
 		}
 	}
-	return p.ID, users, nil
+	return p.ID, users, s.demoGroups(ctx, k.Tenant, users[0].Identifier)
+}
+
+// demoGroups makes the groups staff and admins with one person in both.
+func (s *Setup) demoGroups(ctx context.Context, tenantID, identifier string) error {
+	u, err := s.config.Users.ByIdentifier(ctx, tenantID, demoPool, identifier)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"staff", "admins"} {
+		_, err := s.config.Groups.Create(ctx, tenantID, demoPool, pool.NewGroup{ID: name, Name: name})
+		if fault.Is(err, fault.Conflict) { // an earlier start made it: who is in it is for whoever tries the demo to change
+			continue
+		}
+		if err == nil {
+			err = s.config.Groups.Add(ctx, tenantID, demoPool, name, u.ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Setup) demoUser(ctx context.Context, tenantID, given string, u DemoUser) error {

@@ -27,6 +27,7 @@ type Config struct {
 	Schemas *pool.Schemas
 	Pools   *pool.Pools
 	Users   *pool.Users
+	Groups  *pool.Groups
 	IDPs    *idp.Keeper
 	Routes  *route.Keeper
 	// Keys removes the signing keys of a workspace that is being deleted.
@@ -46,7 +47,7 @@ type Setup struct {
 // Open declares the tables.
 func Open(ctx context.Context, c Config) (*Setup, error) {
 	if c.Store == nil || c.Tenants == nil || c.Roles == nil || c.Clients == nil || c.Schemas == nil ||
-		c.Pools == nil || c.Users == nil || c.IDPs == nil || c.Routes == nil {
+		c.Pools == nil || c.Users == nil || c.Groups == nil || c.IDPs == nil || c.Routes == nil {
 		return nil, errors.New("setup: a keeper is missing")
 	}
 	c.Base = strings.TrimRight(c.Base, "/")

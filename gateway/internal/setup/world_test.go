@@ -124,7 +124,7 @@ func (w *world) open(baseURL string) {
 	ok()
 	w.Setup, err = setup.Open(ctx, setup.Config{
 		Store: w.store, Base: baseURL, Tenants: w.tenants, Roles: w.roles, Clients: w.clients,
-		Schemas: w.pools.Schemas, Pools: w.pools.Pools, Users: w.pools.Users, IDPs: w.idps, Routes: w.routes, Now: now,
+		Schemas: w.pools.Schemas, Pools: w.pools.Pools, Users: w.pools.Users, Groups: w.pools.Groups, IDPs: w.idps, Routes: w.routes, Now: now,
 		Keys: func(_ context.Context, tenantID, id string) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()

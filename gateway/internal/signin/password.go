@@ -135,7 +135,11 @@ func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Logi
 	if err != nil {
 		return session.Session{}, err
 	}
-	known, err := idp.Context(p, view(u, l.Identifier), idp.SignIn{
+	groups, err := s.Users.Groups(ctx, &u)
+	if err != nil {
+		return session.Session{}, err
+	}
+	known, err := idp.Context(p, view(u, groups, l.Identifier), idp.SignIn{
 		AMR: l.AMR, Time: l.AuthTime, SubjectFormat: space.Workspace.SubjectFormat,
 	})
 	if err != nil {
@@ -152,10 +156,10 @@ func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Logi
 }
 
 // view is a pool user as the IDP reads it.
-func view(u pool.User, signedInWith string) idp.User {
+func view(u pool.User, groups []string, signedInWith string) idp.User {
 	v := idp.User{
 		Tenant: u.TenantID, Pool: u.PoolID, PoolEpoch: u.PoolEpoch, ID: u.ID, Payload: u.Payload,
-		Updated: u.UpdatedAt, SignedInWith: signedInWith,
+		Groups: groups, Updated: u.UpdatedAt, SignedInWith: signedInWith,
 	}
 	for _, x := range u.Identifiers {
 		v.Identifiers = append(v.Identifiers, idp.Identifier{Type: x.Type, Value: x.Value})

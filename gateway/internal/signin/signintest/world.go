@@ -240,7 +240,7 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 	}
 	w.Setup, err = setup.Open(ctx, setup.Config{
 		Store: w.Store, Base: w.Base, Tenants: w.Tenants, Roles: w.Roles, Clients: w.Clients, Schemas: w.Pools.Schemas,
-		Pools: w.Pools.Pools, Users: w.Pools.Users, IDPs: w.IDPs, Routes: w.Routes, Keys: w.Tokens.Clear, Now: w.Now,
+		Pools: w.Pools.Pools, Users: w.Pools.Users, Groups: w.Pools.Groups, IDPs: w.IDPs, Routes: w.Routes, Keys: w.Tokens.Clear, Now: w.Now,
 	})
 	return err
 }
