@@ -10,6 +10,10 @@
 //
 //	sign-in   "Alice@Example.com" --canonical--> claim --> user --> credential.Verifier
 //
+//	passkey   credential id --------claim "webauthn"---> user --> UsedPasskey (counter, flags)
+//	register  ----> new --code--> Activate --> active      second factor: CheckTOTP, UseRecoveryCode
+//	                 ^--- register again                     `--> MFASessions, for mfa_session_ttl
+//
 // A user is one document, so what belongs together changes together. The only
 // thing that spans documents is the uniqueness of names; claim.go tells how it
 // holds without transactions, and interleave_test.go tries every order.
@@ -23,5 +27,6 @@
 // finds nothing of its former life, also when the deletion stopped half-way.
 //
 // Writes tell the change log and the audit log; a write that ends sign-ins
-// (password, status, deletion) announces the revocation before it happens.
+// (password, status, deletion) announces the revocation before it happens, and
+// ends MFA sessions. Every guess at a secret counts with the Guard first.
 package pool

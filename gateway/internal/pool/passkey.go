@@ -268,12 +268,15 @@ func adopting(first json.RawMessage, drop bool) func(*User) error {
 			return errPassed
 		}
 		c.Adopt = c.Adopt[1:]
-		p, err := credential.ParsePasskey(first)
-		if drop || err != nil || checkPasskeys("", []credential.Passkey{p}) != nil || u.passkey(PasskeyID(p.ID)) != nil {
-			return nil
+		if p, ok := readable(first); ok && !drop && u.passkey(PasskeyID(p.ID)) == nil {
+			p.CreatedAt, p.Purpose = c.CreatedAt, orElse(p.Purpose, credential.Passwordless)
+			c.Passkeys = append(c.Passkeys, p)
 		}
-		p.CreatedAt, p.Purpose = c.CreatedAt, orElse(p.Purpose, credential.Passwordless)
-		c.Passkeys = append(c.Passkeys, p)
 		return nil
 	}
+}
+
+func readable(raw json.RawMessage) (credential.Passkey, bool) {
+	p, err := credential.ParsePasskey(raw)
+	return p, err == nil && checkPasskeys("", []credential.Passkey{p}) == nil
 }

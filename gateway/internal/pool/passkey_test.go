@@ -204,7 +204,12 @@ func TestAdopt(t *testing.T) {
 	w.pool("p", nil)
 	u := w.user("p", `"id":"anna","credentials":[{"type":"webauthn","webauthn_credentials":[`+passkeyRecord("new")+`]}]`)
 	w.user("p", `"id":"bob","credentials":[{"type":"webauthn","webauthn_credentials":[`+passkeyRecord("bobs")+`]}]`)
-	rows := must[*store.Table[map[string]any]](t)(store.Declare(ctx, store.New(driver, w.Now), store.Spec[map[string]any]{Name: "users", Version: 2}))
+	none := func(*map[string]any) (store.Key, bool) { return store.Key{}, false }
+	rows := must[*store.Table[map[string]any]](t)(store.Declare(ctx, store.New(driver, w.Now), store.Spec[map[string]any]{
+		Name: "users", Version: 2, Indexes: map[string]func(*map[string]any) (store.Key, bool){
+			"kind": none, "payload_schema": none, "metadata_schema": none, "business_schema": none,
+		},
+	}))
 	if _, err := rows.Update(ctx, tenantID, store.ID(u.PoolEpoch, u.ID), func(v *map[string]any) error {
 		c, _ := (*v)["credentials"].([]any)[0].(map[string]any)
 		c["webauthn"] = []any{decode[any](t, passkeyRecord("old")), map[string]any{"id": "?"}, decode[any](t, passkeyRecord("bobs")), decode[any](t, passkeyRecord("older"))}

@@ -114,7 +114,7 @@ func (k *Users) second(ctx context.Context, tenant, pool, user, kind string, spe
 		return false, err
 	}
 	if !nobody {
-		row, err = k.records.update(ctx, at(&p, user), 0, spend)
+		_, err = k.records.update(ctx, at(&p, user), 0, spend)
 		nobody = errors.Is(err, store.ErrNotFound)
 	}
 	switch {
