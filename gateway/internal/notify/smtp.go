@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	netmail "net/mail"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,7 +114,8 @@ func failure(host string, err error) error {
 	if !errors.As(err, &refused) || refused.ErrorCode() == 0 {
 		return fmt.Errorf("smtp %s: %w", host, err)
 	}
-	return &Failure{Answer: refused.Error(), Permanent: refused.ErrorCode() >= 500, Cause: err}
+	said, _, _ := strings.Cut(refused.Error(), ", affected ") // what follows we know
+	return &Failure{Answer: said, Permanent: refused.ErrorCode() >= 500, Cause: err}
 }
 
 func (s *smtpSender) dial(ctx context.Context, network, address string) (net.Conn, error) {
