@@ -40,7 +40,7 @@ type stub struct {
 	next       int
 	watched    chan struct{} // one for each Watch
 	assertions atomic.Int64
-	err        error // what Session returns instead
+	err        error    // what Session returns instead
 	tried      []string // last
 	loop       bool
 	targets    []string
