@@ -138,6 +138,10 @@ func (r *rules) sms(s SMS) {
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		r.add("sms.url", "may begin with http only on this machine: anywhere else codes would cross the network in the clear")
 	}
+	r.header(s)
+}
+
+func (r *rules) header(s SMS) {
 	switch {
 	case s.HeaderName == "" && s.HeaderValue != "":
 		r.add("sms.header_name", "is missing: which header has the value?")
@@ -177,7 +181,7 @@ func (m *machine) templates(dir string) {
 		return
 	}
 	list := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a list, not a cause
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		list = joined.Unwrap()
 	}
 	for _, err := range list {

@@ -51,8 +51,7 @@ func TestWebhook(t *testing.T) {
 				_, _ = rw.Write(body) // servers like to repeat
 			}))
 			t.Cleanup(server.Close)
-			var w *world
-			w = open(t, func(c *notify.Config) {
+			w := open(t, func(c *notify.Config) {
 				c.SMS = notify.NewWebhook(notify.Webhook{
 					URL: server.URL + "/send", HeaderName: "Authorization", HeaderValue: "Bearer t0ken", Secret: "hush",
 					Client: server.Client(), Now: c.Now,
