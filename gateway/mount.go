@@ -44,11 +44,12 @@ func (g *Gateway) mount(ctx context.Context) error {
 	hosts := web.Hosts{Own: g.origins, App: g.proxy.App, Listed: g.origins, Asset: pages.Asset}
 	g.web.App().Use(hosts.Handler(errs))
 	people := &portal.Portal{
-		Base: g.cfg.BaseURL, Signin: g.signin, Live: g.live, Pools: g.pools.Pools, Setup: g.setup, Pages: pages, Errors: errs, Ring: g.ring,
+		Base: g.cfg.BaseURL, Signin: g.signin, Live: g.live, Pools: g.pools.Pools, Schemas: g.pools.Schemas, SelfService: g.self,
+		Rates: g.rates, Setup: g.setup, Pages: pages, Errors: errs, Ring: g.ring, Now: g.cfg.Now,
 	}
 	apps, err := api.New(ctx, api.Parts{
 		Base: g.cfg.BaseURL, Store: g.store, Ring: g.ring, Signin: g.signin, Setup: g.setup, Tenants: g.tenants, Roles: g.roles,
-		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, Groups: g.pools.Groups,
+		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, MFASessions: g.pools.MFASessions, SelfService: g.self, Groups: g.pools.Groups,
 		Flags: g.flags, Rules: g.rules, Rates: g.rates, Routes: g.routes, Errors: errs, Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
 	})
 	if err != nil {
@@ -110,6 +111,7 @@ func (g *Gateway) addJobs() {
 		_, err := g.store.Sweep(ctx, 2000)
 		return err
 	})
+	g.jobs.Add("send messages", 2*time.Second, g.messages.Deliver)
 	g.jobs.Add("load routes", 30*time.Second, g.routes.Load)
 	g.jobs.Add("finish new tenants", time.Minute, g.setup.Finish)
 	g.jobs.Add("finish deletions of tenants", time.Minute, g.tenants.Finish)

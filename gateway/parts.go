@@ -16,10 +16,13 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/notify"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
@@ -37,28 +40,32 @@ type parts struct {
 	// egress calls addresses that people wrote: the public ones and egress.allow.
 	egress *http.Client
 
-	log      *changes.Log
-	audit    *audit.Recorder
-	flags    *flag.Flags
-	gate     *limit.Gate
-	rules    *limit.Rules
-	guard    *limit.Guard
-	rates    *limit.Rates
-	marks    *grant.Marks
-	sessions *session.Keeper
-	codes    *grant.Codes
-	grants   *grant.Keeper
-	tokens   *token.Tokens
-	logins   *login.Keeper
-	tenants  *tenant.Keeper
-	roles    *role.Roles
-	routes   *route.Keeper
-	clients  *client.Keeper
-	pools    *pool.Keeper
-	idps     *idp.Keeper
-	live     *live.Cache
-	signin   *signin.Service
-	setup    *setup.Setup
+	log       *changes.Log
+	audit     *audit.Recorder
+	flags     *flag.Flags
+	gate      *limit.Gate
+	rules     *limit.Rules
+	guard     *limit.Guard
+	rates     *limit.Rates
+	marks     *grant.Marks
+	sessions  *session.Keeper
+	codes     *grant.Codes
+	grants    *grant.Keeper
+	tokens    *token.Tokens
+	logins    *login.Keeper
+	tenants   *tenant.Keeper
+	roles     *role.Roles
+	routes    *route.Keeper
+	clients   *client.Keeper
+	pools     *pool.Keeper
+	passwords *credential.Verifier
+	messages  *notify.Notifier
+	otps      *code.Keeper
+	self      *selfservice.Service
+	idps      *idp.Keeper
+	live      *live.Cache
+	signin    *signin.Service
+	setup     *setup.Setup
 }
 
 // open opens every part on the store, lower rows first.
@@ -73,6 +80,7 @@ func (p *parts) open(ctx context.Context) error {
 		{"sessions and tokens", p.openSessions},
 		{"tenants", p.openTenants},
 		{"users", p.openPools},
+		{"messages and codes", p.openMessages},
 		{"routes", p.openRoutes},
 		{"sign-in", p.openSignin},
 		{"set-up", p.openSetup},
@@ -188,8 +196,9 @@ func (p *parts) openTenants(ctx context.Context) (err error) {
 }
 
 func (p *parts) openPools(ctx context.Context) (err error) {
+	p.passwords = credential.NewVerifier(credential.Config{Gate: p.gate, Now: p.cfg.Now})
 	p.pools, err = pool.Open(ctx, p.store, pool.Config{
-		Ring: p.ring, Passwords: credential.NewVerifier(credential.Config{Gate: p.gate, Now: p.cfg.Now}),
+		Ring: p.ring, Passwords: p.passwords,
 		Guard: p.guard, Audit: p.audit, Now: p.cfg.Now, Changed: p.changed, TenantEpoch: p.tenantEpoch, Linked: p.linked,
 	})
 	if err != nil {
@@ -235,8 +244,8 @@ func (p *parts) openSignin(context.Context) (err error) {
 	}
 	p.signin, err = signin.New(signin.Config{
 		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Marks: p.marks, Codes: p.codes,
-		Grants: p.grants, Tokens: p.tokens, Users: p.pools.Users, Audit: p.audit,
-		HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
+		Grants: p.grants, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
+		SelfService: p.self, ClientsOf: p.clients.Clients.All, Audit: p.audit, HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -40,17 +41,23 @@ func (a *API) operations() []operation {
 		a.tenantOperations(), a.flagOperations(), a.roleOperations(), a.serverOperations(), a.clientOperations(),
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
 		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
+		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(),
 	} {
 		all = append(all, area...)
 	}
 	return arrange(all)
 }
 
-// Mount adds the operations; whatever else is below /api is 404.
+// Mount adds the operations; whatever else is below /api is 404. Those of people
+// lie in their workspace, among its pages.
 func (a *API) Mount(r fiber.Router) {
 	g := r.Group("/api", web.With(a.Errors.REST), noStore)
 	for _, o := range a.operations() {
-		g.Add(o.method, o.path[len("/api"):], a.serve(o))
+		if path, ok := strings.CutPrefix(o.path, "/api"); ok {
+			g.Add(o.method, path, a.serve(o))
+		} else {
+			r.Add(o.method, o.path, web.With(a.Errors.REST), noStore, a.serve(o))
+		}
 	}
 	g.Use(func(*fiber.Ctx) error {
 		return fault.New(fault.NotFound, "There is no such operation.", nil)

@@ -19,8 +19,14 @@ import (
 // tenant, or of the sign-in of an app, is no token here.
 func (x *call) authorize() error {
 	x.owner = x.tenant()
-	if x.op.root() {
+	switch {
+	case x.op.root():
 		x.owner = tenant.Root
+	case x.op.family == person:
+		return x.authorizePerson()
+	case x.op.family == public:
+		x.stranger()
+		return nil
 	}
 	workspace := tenant.System
 	if x.op.roles() {
@@ -30,15 +36,20 @@ func (x *call) authorize() error {
 	if err != nil {
 		return err
 	}
+	x.acts(who)
+	if x.op.roles() {
+		return x.needPermission()
+	}
+	return x.needScope(x.op.allow)
+}
+
+// acts lets audit events say who calls.
+func (x *call) acts(who signin.Caller) {
 	x.caller = who
 	x.ctx = audit.With(x.ctx, audit.Meta{
 		IP: x.visit.ClientIP.String(), UserAgent: x.visit.UserAgent, TraceID: x.visit.TraceID, CorrelationID: x.visit.CorrelationID,
 		Actor: audit.Actor{ClientID: who.Client, Subject: who.Subject, SessionID: who.Session, PoolID: who.Pool, UserID: who.User},
 	})
-	if x.op.roles() {
-		return x.needPermission()
-	}
-	return x.needScope(x.op.allow)
 }
 
 func (x *call) needScope(scope string) error {

@@ -17,6 +17,8 @@ const (
 	system                   // a token of the tenant's workspace system; a scope decides
 	rootAdmin                // a token of the root tenant's workspace admin; roles decide
 	rootSystem               // a token of the root tenant's workspace system; a scope decides
+	person                   // a token of the workspace in the path that a person got; perhaps a scope
+	public                   // no token
 )
 
 // target is what a permission is asked on.

@@ -69,6 +69,7 @@ func libraries() []library {
 		{"go.etcd.io/bbolt", []string{internal + "/store/embedded"}},
 		{"github.com/go-webauthn/webauthn", []string{internal + "/pool/credential"}},
 		{"github.com/pquerna/otp", []string{internal + "/pool/credential"}},
+		{"github.com/descope/virtualwebauthn", []string{testsOnly}},
 		{"github.com/nyaruka/phonenumbers", []string{internal + "/pool", internal + "/notify"}},
 		{"github.com/santhosh-tekuri/jsonschema/v6", []string{internal + "/pool"}},
 		{"github.com/coreos/go-oidc/v3", []string{internal + "/idp"}},

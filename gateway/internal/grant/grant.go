@@ -236,6 +236,21 @@ func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
 	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)})
 }
 
+// EndOthers ends the grants of a user, with their tokens, but for one.
+func (k *Keeper) EndOthers(ctx context.Context, tenant, pool, user, keep string) error {
+	var ids []string
+	err := k.table.All(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, func(r store.Row[Grant]) bool {
+		if r.ID != keep {
+			ids = append(ids, r.ID)
+		}
+		return true
+	})
+	for _, id := range ids {
+		err = errors.Join(err, k.End(ctx, tenant, id))
+	}
+	return err
+}
+
 // ClearSubject is Clear for whoever a subject of a workspace stands for.
 func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string) error {
 	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)})

@@ -45,10 +45,22 @@ type Login struct {
 	Identifier string    `json:"identifier,omitempty"`
 	AMR        []string  `json:"amr,omitempty"`
 	AuthTime   time.Time `json:"auth_time,omitzero"`
+	Second     Second    `json:"second,omitempty"`     // what is to be said of a second factor
 	ChangeDue  bool      `json:"change_due,omitempty"` // the password must be changed first
 
 	Browser string `json:"browser,omitempty"` // SHA-256 of the secret in the browser's cookie
 }
+
+// Second is the state of a login's second factor.
+type Second string
+
+// The states.
+const (
+	NotAsked Second = ""      // the pool asks for none, or this browser is remembered
+	Due      Second = "due"   // the person has one and must show it
+	Enrol    Second = "enrol" // the person has none and must set one up
+	Passed   Second = "passed"
+)
 
 // Step is what a login waits for.
 type Step int
@@ -57,6 +69,8 @@ type Step int
 const (
 	Choose Step = iota
 	Authenticate
+	SecondFactor
+	EnrolTOTP
 	NewPassword
 	Finish
 )
@@ -69,6 +83,8 @@ func Next(l Login) Step {
 	}{
 		{Choose, l.IDP == ""},
 		{Authenticate, l.User == ""},
+		{SecondFactor, l.Second == Due},
+		{EnrolTOTP, l.Second == Enrol},
 		{NewPassword, l.ChangeDue},
 	}
 	for _, g := range gates {

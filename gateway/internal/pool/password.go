@@ -186,6 +186,7 @@ func (k *Users) rehash(ctx context.Context, p *Pool, u User, password string) er
 type SetOptions struct {
 	State        string // empty: StateValid
 	KeepSessions bool   // do not end what the user is signed in to
+	First        bool   // refuse, with Unprocessable, when there is one already
 	Field        string // the member of the body, for errors; empty: new_password
 	Kind         string // of ChangePassword: what tries count under; empty: limit.KindChangePassword
 	// Spend is called once, when nothing can refuse any more, before the write: to
@@ -229,6 +230,9 @@ func (k *Users) SetPassword(ctx context.Context, tenant, pool, user, password st
 func (o SetOptions) replace(p *Pool, u *User, hash string, now time.Time) error {
 	if c := u.Credential(TypePassword); o.known != "" && (c == nil || c.Hash != o.known) {
 		return fault.New(fault.Unauthenticated, "The old password is not right.", errPassed)
+	}
+	if o.First && u.HasPassword() {
+		return fault.New(fault.Unprocessable, "There is a password already.", nil)
 	}
 	c := u.credential(TypePassword, now)
 	c.Former = former(c, int(p.PasswordPolicy.NotUsedSince)-1)

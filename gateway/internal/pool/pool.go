@@ -97,6 +97,9 @@ type OTPConfig struct {
 type PasswordSettings struct {
 	ExpiresAfter  store.Duration    `json:"expires_after"` // zero: never
 	HashingMethod credential.Method `json:"hashing_method"`
+	// KeepCurrentSession: who changes their password stays signed in where they did
+	// it. Our own, optional.
+	KeepCurrentSession bool `json:"keep_current_session,omitempty"`
 }
 
 // ResetCredentialsSettings can forbid the self-service reset.

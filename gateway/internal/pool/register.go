@@ -305,3 +305,15 @@ func (k *Users) renew(ctx context.Context, p *Pool, old *User, r *registrant) (U
 	}
 	return u, k.event(ctx, p, &u, audit.SubjectUser, audit.ActionUpdated, "registered again")
 }
+
+// CheckRegistration reports what would refuse a registration, and neither whether
+// its name is taken nor what its password is like. It writes nothing.
+func (k *Users) CheckRegistration(ctx context.Context, tenant, pool string, in Registration) error {
+	p, err := k.pools.Get(ctx, tenant, pool)
+	if err != nil {
+		return err
+	}
+	in.Password = ""
+	_, err = k.registrant(ctx, &p, in)
+	return err
+}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -15,28 +15,37 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/page"
-	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
 func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
+// step is one request to the pages of a running login.
+type step struct {
+	p     *Portal
+	c     *fiber.Ctx
+	ctx   context.Context
+	l     login.Login
+	space *live.Space
+	form  url.Values // of a POST
+}
+
 // running returns the login of the address if this browser began it.
-func (p *Portal) running(ctx context.Context, c *fiber.Ctx) (login.Login, *live.Space, error) {
+func (p *Portal) running(ctx context.Context, c *fiber.Ctx) (*step, error) {
 	tenant, err := web.Param(c, "tid")
 	if err != nil {
-		return login.Login{}, nil, err
+		return nil, err
 	}
 	q, err := web.Query(c)
 	if err != nil {
-		return login.Login{}, nil, err
+		return nil, err
 	}
 	l, space, err := p.Signin.Login(ctx, tenant, q.Get("login_id"), q.Get("login_state"), Browser(c))
 	if err == nil && !at(c, space, l) {
 		err = login.ErrGone
 	}
-	return l, space, err
+	return &step{p: p, c: c, ctx: ctx, l: l, space: space}, err
 }
 
 // at tells whether a page's address is one of the login's: its workspace's
@@ -49,137 +58,143 @@ func at(c *fiber.Ctx, space *live.Space, l login.Login) bool {
 	return c.Params("wid") == space.ID
 }
 
+// onStep runs fn for a login of this browser.
+func (p *Portal) onStep(fn func(*step) error) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := audited(c)
+		defer cancel()
+		x, err := p.running(ctx, c)
+		if err != nil {
+			return err
+		}
+		return fn(x)
+	}
+}
+
+// onForm runs fn with the form that was sent in a login of this browser.
+func (p *Portal) onForm(fn func(*step) error) fiber.Handler {
+	return p.onStep(func(x *step) (err error) {
+		if x.form, err = p.post(x.c, x.l.State); err != nil {
+			return err
+		}
+		return fn(x)
+	})
+}
+
 // self is the address of this page with its login.
 func self(c *fiber.Ctx) string {
 	v := web.Read(c)
 	return v.Path + "?" + v.RawQuery
 }
 
-func (p *Portal) chooserForm(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	l, space, err := p.running(ctx, c)
+// show renders a page of the login.
+func (x *step) show(status int, v page.Page) error {
+	return x.p.show(x.c, x.space, status, v, x.l.Request.RedirectURI)
+}
+
+// to goes on with what signin decided, or shows again what the person can mend.
+func (x *step) to(out signin.Outcome, err error, again func(status int, errs []page.FieldError) error) error {
+	if status, errs, ok := formErrors(err); ok {
+		retryAfter(x.c, err)
+		return again(status, errs)
+	}
 	if err != nil {
 		return err
 	}
-	return p.showChooser(ctx, c, space, l, http.StatusOK, nil)
+	return x.p.Go(x.c, out)
 }
 
-func (p *Portal) showChooser(ctx context.Context, c *fiber.Ctx, space *live.Space, l login.Login, status int, errs []page.FieldError) error {
-	v := page.Chooser{CSRF: l.State, Action: self(c), App: p.appName(ctx, space, l), Errors: errs}
-	for _, x := range space.IDPs {
-		if !x.Hidden {
-			v.Choices = append(v.Choices, page.Choice{ID: x.ID, Name: x.Name})
+func retryAfter(c *fiber.Ctx, err error) {
+	if wait := fault.Read(err).RetryAfter; wait > 0 {
+		c.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	}
+}
+
+func (x *step) chooser() error { return x.showChooser(http.StatusOK, nil) }
+
+func (x *step) showChooser(status int, errs []page.FieldError) error {
+	v := page.Chooser{CSRF: x.l.State, Action: self(x.c), App: x.app(), Errors: errs}
+	for _, p := range x.space.IDPs {
+		if !p.Hidden {
+			v.Choices = append(v.Choices, page.Choice{ID: p.ID, Name: p.Name})
 		}
 	}
-	return p.show(c, space, status, v, l.Request.RedirectURI)
+	return x.show(status, v)
 }
 
-func (p *Portal) choose(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	l, space, err := p.running(ctx, c)
-	if err != nil {
-		return err
-	}
-	f, err := p.post(c, l.State)
-	if err != nil {
-		return err
-	}
-	out, err := p.Signin.Choose(ctx, space, l, f.Get("authentication_id"))
+func (x *step) choose() error {
+	out, err := x.p.Signin.Choose(x.ctx, x.space, x.l, x.form.Get("authentication_id"))
 	if fault.Is(err, fault.Invalid) {
-		return p.showChooser(ctx, c, space, l, http.StatusUnprocessableEntity, []page.FieldError{{Say: "Choose one of these ways to sign in."}})
+		return x.showChooser(http.StatusUnprocessableEntity, []page.FieldError{{Say: "Choose one of these ways to sign in."}})
 	}
 	if err != nil {
 		return err
 	}
-	return p.Go(c, out)
+	return x.p.Go(x.c, out)
 }
 
-func (p *Portal) loginForm(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	l, space, err := p.running(ctx, c)
-	if err != nil {
-		return err
-	}
-	return p.showLogin(ctx, c, space, l, http.StatusOK, l.Request.LoginHint, nil)
-}
-
-// showLogin draws the step that the login waits for.
-func (p *Portal) showLogin(ctx context.Context, c *fiber.Ctx, space *live.Space, l login.Login, status int, identifier string, errs []page.FieldError) error {
-	switch login.Next(l) {
+// page draws the step that the login waits for.
+func (x *step) page() error {
+	switch login.Next(x.l) {
 	case login.Authenticate:
-		return p.show(c, space, status, page.SignIn{
-			CSRF: l.State, Action: self(c), App: p.appName(ctx, space, l), Identifier: identifier, Errors: errs,
-		}, l.Request.RedirectURI)
+		return x.showFirst(first{view: x.preferred(), identifier: x.l.Request.LoginHint}, http.StatusOK, nil)
+	case login.SecondFactor:
+		return x.showSecond(second{}, http.StatusOK, nil)
+	case login.EnrolTOTP:
+		return x.showEnrol("", http.StatusOK, nil)
 	case login.NewPassword:
-		owner, err := p.Pools.Get(ctx, space.Tenant, l.Pool)
-		if err != nil {
-			return err
-		}
-		return p.show(c, space, status, page.NewPassword{
-			CSRF: l.State, Action: self(c), Identifier: l.Identifier, Rules: rules(owner.PasswordPolicy), Errors: errs,
-		}, l.Request.RedirectURI)
-	default:
-		return login.ErrGone
+		return x.showNewPassword(http.StatusOK, nil)
+	case login.Finish:
+		out, err := x.p.Signin.Continue(x.ctx, x.space, x.l, Browser(x.c))
+		return x.to(out, err, nil)
+	case login.Choose:
 	}
+	return login.ErrGone
 }
 
-// rules says what a pool asks of a password.
-func rules(p *credential.Policy) []string {
-	if p == nil {
+// submit takes the form of the step that the login waits for.
+func (x *step) submit() error {
+	switch login.Next(x.l) {
+	case login.Authenticate:
+		return x.first()
+	case login.SecondFactor:
+		return x.second()
+	case login.EnrolTOTP:
+		return x.enrol()
+	case login.NewPassword:
+		return x.newPassword()
+	case login.Finish:
+		out, err := x.p.Signin.Continue(x.ctx, x.space, x.l, Browser(x.c))
+		return x.to(out, err, nil)
+	case login.Choose:
+	}
+	return login.ErrGone
+}
+
+func (x *step) showNewPassword(status int, errs []page.FieldError) error {
+	owner, err := x.p.Pools.Get(x.ctx, x.space.Tenant, x.l.Pool)
+	if err != nil {
+		return err
+	}
+	return x.show(status, page.NewPassword{
+		CSRF: x.l.State, Action: self(x.c), Identifier: x.l.Identifier, Rules: rules(owner.PasswordPolicy), Errors: errs,
+	})
+}
+
+func (x *step) newPassword() error {
+	if errs := repeated(x.form); errs != nil {
+		return x.showNewPassword(http.StatusUnprocessableEntity, errs)
+	}
+	out, err := x.p.Signin.NewPassword(x.ctx, x.space, x.l, x.form.Get("password"), Browser(x.c))
+	return x.to(out, err, x.showNewPassword)
+}
+
+// repeated tells when a new password was not typed twice alike.
+func repeated(form url.Values) []page.FieldError {
+	if form.Get("password") == form.Get("repeatPassword") {
 		return nil
 	}
-	var list []string
-	add := func(n uint, one, many string) {
-		switch {
-		case n == 1:
-			list = append(list, one)
-		case n > 1:
-			list = append(list, fmt.Sprintf(many, n))
-		}
-	}
-	add(p.MinLength, "At least 1 character", "At least %d characters")
-	add(p.LowercaseLetters, "A lower-case letter", "%d lower-case letters")
-	add(p.CapitalLetters, "A capital letter", "%d capital letters")
-	add(p.Digits, "A digit", "%d digits")
-	add(p.SpecialCharacters, "A character that is neither letter nor digit", "%d characters that are neither letter nor digit")
-	return list
-}
-
-func (p *Portal) login(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	l, space, err := p.running(ctx, c)
-	if err != nil {
-		return err
-	}
-	f, err := p.post(c, l.State)
-	if err != nil {
-		return err
-	}
-	var out signin.Outcome
-	identifier := f.Get("identifier")
-	if login.Next(l) == login.NewPassword {
-		if f.Get("password") != f.Get("repeatPassword") {
-			return p.showLogin(ctx, c, space, l, http.StatusUnprocessableEntity, "",
-				[]page.FieldError{{Field: "repeatPassword", Say: "The two passwords differ."}})
-		}
-		out, err = p.Signin.NewPassword(ctx, space, l, f.Get("password"), Browser(c))
-	} else {
-		out, err = p.Signin.Password(ctx, space, l, identifier, f.Get("password"), Browser(c))
-	}
-	if status, errs, ok := formErrors(err); ok {
-		if wait := fault.Read(err).RetryAfter; wait > 0 {
-			c.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
-		}
-		return p.showLogin(ctx, c, space, l, status, identifier, errs)
-	}
-	if err != nil {
-		return err
-	}
-	return p.Go(c, out)
+	return []page.FieldError{{Field: "repeatPassword", Say: "The two passwords differ."}}
 }
 
 // formErrors turns what a person can mend into messages for the same page.
@@ -196,11 +211,11 @@ func formErrors(err error) (int, []page.FieldError, bool) {
 	return 0, nil, false
 }
 
-// appName is what a person signs in to.
-func (p *Portal) appName(ctx context.Context, space *live.Space, l login.Login) string {
-	c, err := p.Signin.Client(ctx, space, l.Request.Client)
+// app is what a person signs in to.
+func (x *step) app() string {
+	c, err := x.p.Signin.Client(x.ctx, x.space, x.l.Request.Client)
 	if err != nil || c.ClientID == signin.ProxyClient {
-		return space.Name
+		return x.space.Name
 	}
 	return c.ClientName
 }

@@ -11,9 +11,11 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/page"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
@@ -22,14 +24,18 @@ import (
 
 // Portal serves the pages. Its fields are set before Mount.
 type Portal struct {
-	Base   string // the gateway's base URL without a trailing slash
-	Signin *signin.Service
-	Live   *live.Cache
-	Pools  *pool.Pools
-	Setup  *setup.Setup
-	Pages  *page.Pages
-	Errors *web.Errors
-	Ring   *vault.Ring
+	Base        string // the gateway's base URL without a trailing slash
+	Signin      *signin.Service
+	Live        *live.Cache
+	Pools       *pool.Pools
+	Schemas     *pool.Schemas
+	SelfService *selfservice.Service
+	Rates       *limit.Rates
+	Setup       *setup.Setup
+	Pages       *page.Pages
+	Errors      *web.Errors
+	Ring        *vault.Ring
+	Now         func() time.Time
 }
 
 // requestLimit bounds the work for one request; it includes a password hash
@@ -41,10 +47,9 @@ func (p *Portal) Mount(r fiber.Router) {
 	g := r.Group("", web.With(p.Errors.Page))
 	g.Get("/setup", p.setUpForm)
 	g.Post("/setup", p.setUp)
-	g.Get("/:tid/identity/:ipID/login", p.loginForm)
-	g.Post("/:tid/identity/:ipID/login", p.login)
-	g.Get("/:tid/:wid/login", p.chooserForm)
-	g.Post("/:tid/:wid/login", p.choose)
+	p.mountPool(r)
+	g.Get("/:tid/:wid/login", p.onStep((*step).chooser))
+	g.Post("/:tid/:wid/login", p.onForm((*step).choose))
 	g.Get("/:tid/:wid/oidc/logout", p.logoutRequest)
 	g.Post("/:tid/:wid/oidc/logout", p.logoutRequest)
 	g.Post("/:tid/:wid/sign-out", p.signOut)
@@ -52,6 +57,32 @@ func (p *Portal) Mount(r fiber.Router) {
 	g.Get("/:tid/:wid/app", p.account)
 	g.Post("/:tid/:wid/app/end-session", p.endSession)
 	g.Post("/:tid/:wid/app/end-all", p.endAll)
+}
+
+// mountPool adds the pages of identity pools. The calls of webauthn.js are answered
+// in JSON.
+func (p *Portal) mountPool(r fiber.Router) {
+	const at = "/:tid/identity/:ipID"
+	g := r.Group(at, web.With(p.Errors.Page))
+	g.Get("/login", p.onStep((*step).page))
+	g.Post("/login", p.onForm((*step).submit))
+	g.Get("/register", p.onVisit((*visit).registerForm))
+	g.Post("/register", p.onVisitForm((*visit).register))
+	g.Get("/activate", p.onVisit((*visit).activateForm))
+	g.Post("/activate", p.onVisitForm((*visit).activate))
+	g.Get("/verify-address", p.onVisit((*visit).verifyAddressForm))
+	g.Post("/verify-address", p.onVisitForm((*visit).verifyAddress))
+	for _, l := range []lost{lostPassword, lostPasskey, lostTOTP} {
+		g.Get("/"+l.page, p.onVisit(l.form))
+		g.Post("/"+l.page, p.onVisitForm(l.submit))
+	}
+	calls := web.With(p.Errors.REST)
+	r.Post(at+"/login/webauthn/options", calls, p.onCall((*step).passkeyOptions))
+	r.Post(at+"/login/webauthn/finish", calls, p.onCall((*step).passkeyFinish))
+	for _, page := range []string{"activate", lostPasskey.page} {
+		r.Post(at+"/"+page+"/webauthn/begin", calls, p.onVisitCall((*visit).beginPasskey))
+		r.Post(at+"/"+page+"/webauthn/finish", calls, p.onVisitCall((*visit).finishPasskey))
+	}
 }
 
 // Browser reads what signin wants to know of the browser.

@@ -129,6 +129,16 @@ func (s *Service) address(space *live.Space, l login.Login) (string, error) {
 	return "/" + space.Tenant + "/identity/" + p.IdentityPoolID + "/login?" + q.Encode(), nil
 }
 
+// Address is the page of the step that a login waits for; empty when its IDP is
+// gone.
+func (s *Service) Address(space *live.Space, l login.Login) string {
+	at, err := s.address(space, l)
+	if err != nil {
+		return ""
+	}
+	return at
+}
+
 // Login returns the running login that the browser may go on with, and its
 // workspace; login.ErrGone when there is none.
 func (s *Service) Login(ctx context.Context, tenant, id, state string, b Browser) (login.Login, *live.Space, error) {
@@ -240,7 +250,11 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil { // nobody will ever hold its cookie
 		return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
 	}
-	out.Cookies = append(out.Cookies,
+	known, err := s.known(space.Tenant, l.Pool, l.User, b)
+	if err != nil {
+		return Outcome{}, err
+	}
+	out.Cookies = append(out.Cookies, known,
 		Cookie{Name: s.names.Session(space.Tenant, space.ID), Value: secret, Secure: s.names.Secure},
 		Cookie{Name: s.names.Login(l.ID), Life: -1, Secure: s.names.Secure})
 	return out, nil

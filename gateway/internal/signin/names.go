@@ -22,8 +22,7 @@ func (n Names) prefix() string {
 // Session names the session cookie of a workspace, on the base host and on its
 // app hosts alike.
 func (n Names) Session(tenant, workspace string) string {
-	sum := sha256.Sum256([]byte(tenant + "/" + workspace))
-	return n.prefix() + hex.EncodeToString(sum[:4])
+	return n.prefix() + digest(tenant+"/"+workspace)
 }
 
 // Login names the cookie of one running login.
@@ -34,6 +33,22 @@ func (n Names) Flow(id string) string { return n.prefix() + "flow-" + short(id) 
 
 // Bounced names the cookie that counts quick returns from the sign-in.
 func (n Names) Bounced() string { return n.prefix() + "bounced" }
+
+// Device names the cookie by which a tenant's pools know a browser again.
+func (n Names) Device(tenant string) string { return n.prefix() + "device-" + digest(tenant) }
+
+// MFA names the cookie of a browser that has passed a second factor of a pool.
+func (n Names) MFA(tenant, pool string) string { return n.prefix() + "mfa-" + digest(tenant+"/"+pool) }
+
+// Method names the cookie that remembers how a browser's person signs in.
+func (n Names) Method(tenant, pool string) string {
+	return n.prefix() + "method-" + digest(tenant+"/"+pool)
+}
+
+func digest(of string) string {
+	sum := sha256.Sum256([]byte(of))
+	return hex.EncodeToString(sum[:4])
+}
 
 func short(id string) string { return id[:min(8, len(id))] }
 

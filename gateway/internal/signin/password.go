@@ -41,33 +41,44 @@ func ErrWrong(cause error) error {
 	return fault.New(fault.Unauthenticated, "The name or the password is not right. Please try again.", cause)
 }
 
+// CodeResetRequired is the code of the refusal of a right password that can no
+// longer be used: the person must reset it.
+const CodeResetRequired = "password_reset_required"
+
+// errReset tells who knows the password that it must be reset.
+func errReset(cause error) error {
+	e := fault.New(fault.Unauthenticated, "This password can no longer be used. Please choose a new one with “Forgot your password?”.", cause)
+	e.Code = CodeResetRequired
+	return e
+}
+
 // Password tries to prove who the person is. ErrWrong when it does not; then
 // the login goes on unchanged.
 func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login, identifier, password string, b Browser) (Outcome, error) {
-	p, ok := space.IDP(l.IDP)
-	if !ok || login.Next(l) != login.Authenticate || p.Method != idp.IdentityPool {
-		return Outcome{}, login.ErrGone
+	owner, p, err := s.first(ctx, space, l)
+	if err != nil {
+		return Outcome{}, err
 	}
-	ctx = s.actor(ctx, space, l, p)
-	if limit.OriginOf(ctx).Network == "" {
-		ctx = limit.WithOrigin(ctx, limit.Origin{Network: limit.Network(b.IP)})
+	if !offers(owner.AuthenticationMechanisms, pool.MechanismPassword) {
+		return Outcome{}, errMethod()
 	}
+	ctx = s.WithOrigin(s.actor(ctx, space, l, p), space.Tenant, b)
 	began := s.Now() // a revocation while the password is hashed counts
-	r, err := s.Users.CheckPassword(ctx, space.Tenant, p.IdentityPoolID, limit.KindAuthentication, identifier, password)
+	r, err := s.Users.CheckPassword(ctx, space.Tenant, owner.ID, limit.KindAuthentication, identifier, password)
 	if err != nil {
 		return Outcome{}, err
 	}
 	if !r.Proven() {
 		cause := fmt.Errorf("%s, password %s, user %s", r.Outcome, r.State, r.User.Status)
-		if err := s.record(ctx, space, audit.SubjectLogin, audit.ActionFailed, map[string]any{"reason": string(r.Outcome), "identity_pool_id": p.IdentityPoolID}); err != nil {
-			return Outcome{}, err
+		wrong := ErrWrong(cause)
+		if known := r.Outcome == pool.PasswordCorrect || r.Outcome == pool.PasswordExpired; known && r.User.Status == pool.StatusActive {
+			wrong = errReset(cause)
 		}
-		return Outcome{}, ErrWrong(cause)
+		return Outcome{}, s.failed(ctx, space, owner.ID, string(r.Outcome), wrong)
 	}
-	l.Pool, l.User, l.UserEpoch = p.IdentityPoolID, r.User.ID, r.User.Epoch
-	l.Identifier, l.AMR, l.AuthTime = identifier, []string{"pwd"}, began
-	l.ChangeDue = r.State == pool.StateMustBeChanged
-	return s.proceed(ctx, space, l, b)
+	return s.proven(ctx, space, l, &owner, &r.User, proof{
+		amr: amrPassword, identifier: identifier, at: began, changeDue: r.State == pool.StateMustBeChanged,
+	}, b)
 }
 
 // NewPassword sets the password that must be changed before the login goes on.

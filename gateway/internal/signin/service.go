@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -9,12 +10,15 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/session"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
 	"github.com/gatepost/gatepost/gateway/internal/token"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
@@ -30,8 +34,14 @@ type Config struct {
 	Codes    *grant.Codes
 	Grants   *grant.Keeper
 	Tokens   *token.Tokens
+	Pools    *pool.Pools
 	Users    *pool.Users
 	Audit    *audit.Recorder
+	// SelfService sends and takes codes, and knows passkeys.
+	SelfService *selfservice.Service
+	MFASessions *pool.MFASessions
+	// ClientsOf returns the clients of a workspace.
+	ClientsOf func(ctx context.Context, k tenant.Key) ([]client.Client, error)
 	// HostSpace returns the workspace that an app host belongs to; the proxy's
 	// redirect URIs come from it, never from a request.
 	HostSpace func(host string) (tenant, workspace string, ok bool)

@@ -216,6 +216,9 @@ func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Clien
 	if len(t.AMR) > 0 {
 		claims["amr"] = t.AMR
 	}
+	if t.User != "" {
+		claims["auth_time"] = t.AuthTime.Unix() // RFC 9068, section 2.2.1
+	}
 	access, err := s.Tokens.Sign(ctx, space.Token(), token.Access, claims, ttl)
 	if err != nil {
 		return TokenSet{}, err

@@ -35,7 +35,8 @@ func Serve(t testing.TB) *Site {
 	w.OK(err)
 	srv := web.New(web.Config{Page: pages.Problem, Unavailable: []error{store.ErrUnavailable}, NoAccessLog: true})
 	people := &portal.Portal{
-		Base: w.Base, Signin: w.Signin, Live: w.Live, Pools: w.Pools.Pools, Setup: w.Setup, Pages: pages,
+		Base: w.Base, Signin: w.Signin, Live: w.Live, Pools: w.Pools.Pools, Schemas: w.Pools.Schemas, SelfService: w.SelfService,
+		Setup: w.Setup, Pages: pages, Now: w.Now,
 		Errors: srv.Errors(), Ring: w.Ring,
 	}
 	oauth := &openid.Handler{Signin: w.Signin, Live: w.Live, Errors: srv.Errors(), Go: people.Go, Browser: portal.Browser}

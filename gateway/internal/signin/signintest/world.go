@@ -15,9 +15,11 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
+	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
@@ -39,26 +41,29 @@ type World struct {
 	Demo   setup.Demo
 	Hashes atomic.Int64 // passwords hashed so far
 
-	Faulty   *storetest.Faulty
-	Store    *store.Store
-	Ring     *vault.Ring
-	Marks    *grant.Marks
-	Audit    *audit.Recorder
-	Guard    *limit.Guard
-	Sessions *session.Keeper
-	Codes    *grant.Codes
-	Grants   *grant.Keeper
-	Tokens   *token.Tokens
-	Logins   *login.Keeper
-	Tenants  *tenant.Keeper
-	Roles    *role.Roles
-	Clients  *client.Keeper
-	Pools    *pool.Keeper
-	IDPs     *idp.Keeper
-	Routes   *route.Keeper
-	Live     *live.Cache
-	Signin   *signin.Service
-	Setup    *setup.Setup
+	Faulty      *storetest.Faulty
+	Store       *store.Store
+	Ring        *vault.Ring
+	Marks       *grant.Marks
+	Audit       *audit.Recorder
+	Guard       *limit.Guard
+	OTPs        *code.Keeper
+	Mail        Mailbox // every message that was sent
+	SelfService *selfservice.Service
+	Sessions    *session.Keeper
+	Codes       *grant.Codes
+	Grants      *grant.Keeper
+	Tokens      *token.Tokens
+	Logins      *login.Keeper
+	Tenants     *tenant.Keeper
+	Roles       *role.Roles
+	Clients     *client.Keeper
+	Pools       *pool.Keeper
+	IDPs        *idp.Keeper
+	Routes      *route.Keeper
+	Live        *live.Cache
+	Signin      *signin.Service
+	Setup       *setup.Setup
 
 	clock *storetest.Clock
 	cheap bool
@@ -197,11 +202,24 @@ func (w *World) epoch(ctx context.Context, t, id string) (string, error) {
 }
 
 func (w *World) openPeople(ctx context.Context) (err error) {
+	passwords := credential.NewVerifier(credential.Config{
+		Gate: w, Now: w.Now, Wait: func(context.Context, time.Duration) error { return nil },
+	})
 	w.Pools, err = pool.Open(ctx, w.Store, pool.Config{
-		Ring: w.Ring, Guard: w.Guard, Audit: w.Audit, Now: w.Now, Changed: w.changed,
-		Passwords: credential.NewVerifier(credential.Config{
-			Gate: w, Now: w.Now, Wait: func(context.Context, time.Duration) error { return nil },
-		}),
+		Ring: w.Ring, Guard: w.Guard, Audit: w.Audit, Now: w.Now, Changed: w.changed, Passwords: passwords,
+	})
+	if err != nil {
+		return err
+	}
+	if w.OTPs, err = code.Open(ctx, w.Store, code.Config{Ring: w.Ring, Guard: w.Guard, Now: w.Now}); err != nil {
+		return err
+	}
+	w.SelfService, err = selfservice.Open(ctx, w.Store, selfservice.Config{
+		Base: w.Base, Ring: w.Ring, Pools: w.Pools.Pools, Users: w.Pools.Users, Codes: w.OTPs, Messages: &w.Mail,
+		Passwords: passwords, Audit: w.Audit, Now: w.Now,
+		Target: func(ctx context.Context, t, workspace, address string) bool {
+			return w.Signin.AllowsTarget(ctx, t, workspace, address)
+		},
 	})
 	if err != nil {
 		return err
@@ -226,7 +244,8 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 	}
 	w.Signin, err = signin.New(signin.Config{
 		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Tokens: w.Tokens, Users: w.Pools.Users, Audit: w.Audit, Now: w.Now,
+		Grants: w.Grants, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
+		SelfService: w.SelfService, ClientsOf: w.Clients.Clients.All, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
 			if len(on) == 0 {
