@@ -33,6 +33,8 @@ type ImportUser struct {
 	CreatedAt       time.Time `json:"created_at,omitzero"`
 	UpdatedAt       time.Time `json:"updated_at,omitzero"`
 	StatusUpdatedAt time.Time `json:"status_updated_at,omitzero"`
+
+	Bad error `json:"-"` // why the row cannot be imported, if the caller knows already
 }
 
 // ImportIdentifier is an identifier with what only imports may bring.
@@ -83,9 +85,17 @@ func (u *User) ExternalID() string {
 	return ""
 }
 
+// plain tells whether a password is to be hashed.
+func (in *ImportUser) plain() bool {
+	return slices.ContainsFunc(in.Credentials, func(c ImportCredential) bool { return c.Password != "" })
+}
+
 // incoming checks a user that an import brings and makes a user of it. id is
 // that of a row without one; empty: a random one.
 func (k *Users) incoming(ctx context.Context, p *Pool, in *ImportUser, id string) (User, error) {
+	if in.Bad != nil {
+		return User{}, in.Bad
+	}
 	base := in.NewUser
 	base.ID, base.Status = orElse(in.ID, id), orElse(in.Status, StatusActive)
 	base.Identifiers, base.VerifiableAddresses, base.Credentials = nil, nil, nil

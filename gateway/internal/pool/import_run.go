@@ -21,9 +21,14 @@ const (
 	ImportFailed    = "failed"
 )
 
-// importWorkers write users at once. The store commits what is waiting together,
-// so many that wait cost little more than one.
-const importWorkers = 64
+const (
+	// importWorkers write users at once. The store commits what is waiting together,
+	// so many that wait cost little more than one.
+	importWorkers = 500
+	// importHashes are the passwords of one import that are hashed at once: people who
+	// sign in meanwhile come first.
+	importHashes = 2
+)
 
 // ImportRow is one row of an import.
 type ImportRow struct {
@@ -66,7 +71,7 @@ func (k *Users) Import(ctx context.Context, tenant, pool string, rows []ImportRo
 	if err != nil {
 		return nil, err
 	}
-	run := &importRun{users: k, pool: &p, options: o, rows: rows, made: make([]User, len(rows)), results: make([]ImportResult, len(rows))}
+	run := &importRun{users: k, pool: &p, options: o, rows: rows, made: make([]User, len(rows)), results: make([]ImportResult, len(rows)), hashing: make(chan struct{}, importHashes)}
 	done := run.each(ctx, len(rows), run.check)
 	run.results = run.results[:done]
 	run.twice()
@@ -86,6 +91,7 @@ type importRun struct {
 	rows    []ImportRow
 	made    []User // checked, of rows without an outcome yet
 	results []ImportResult
+	hashing chan struct{} // slots for those who hash
 }
 
 // each does something for the first n rows, many at once, and returns how many
@@ -95,10 +101,10 @@ func (r *importRun) each(ctx context.Context, n int, do func(context.Context, in
 	slots := make(chan struct{}, importWorkers)
 	defer all.Wait()
 	for i := range n {
+		slots <- struct{}{}
 		if until := r.options.Until; !until.IsZero() && i > 0 && !r.users.config.Now().Before(until) {
 			return i
 		}
-		slots <- struct{}{}
 		all.Go(func() {
 			do(ctx, i)
 			<-slots
@@ -122,7 +128,14 @@ func (r *importRun) check(ctx context.Context, i int) {
 			return
 		}
 	}
+	plain := row.User.plain()
+	if plain {
+		r.hashing <- struct{}{}
+	}
 	u, err := r.users.incoming(ctx, r.pool, &row.User, r.id(row))
+	if plain {
+		<-r.hashing
+	}
 	if err == nil && len(row.User.Groups) > 0 && r.options.Join == nil {
 		err = fault.At(fault.Unprocessable, "groups", "cannot be imported here")
 	}
