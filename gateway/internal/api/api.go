@@ -42,6 +42,7 @@ func (a *API) operations() []operation {
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
 		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
 		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(),
+		a.importOperations(),
 	} {
 		all = append(all, area...)
 	}
@@ -103,6 +104,10 @@ func (x *call) answer(r reply) error {
 	if r.body == nil || x.op.ok == http.StatusNoContent {
 		x.c.Status(x.op.ok)
 		return nil
+	}
+	if v, ok := r.body.(raw); ok {
+		x.c.Set("Content-Type", v.kind)
+		return x.c.Status(x.op.ok).Send(v.data)
 	}
 	return x.c.Status(x.op.ok).JSON(r.body)
 }

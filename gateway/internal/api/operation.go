@@ -64,6 +64,12 @@ type reply struct {
 	rev  int64
 }
 
+// raw is a body that is written already.
+type raw struct {
+	kind string // its media type
+	data []byte
+}
+
 // body replies with a value that is no single record.
 func body(v any) reply { return reply{body: v} }
 

@@ -199,7 +199,7 @@ func (p *Pool) expiry(now time.Time) time.Time {
 
 // free refuses ids that stand for an operation in paths.
 func free(id string) error {
-	if id == "by_key" {
+	if slices.Contains([]string{"by_key", "import", "export"}, id) {
 		return fault.At(fault.Unprocessable, "id", "is reserved")
 	}
 	return nil
