@@ -169,6 +169,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { return g.web.Serve(g.public) })
 	group.Go(func() error { return g.log.Run(running) })
 	group.Go(func() error { return g.jobs.Run(running) })
+	group.Go(func() error { return g.messages.Run(running) })
 	if g.ops != nil {
 		group.Go(func() error { return g.healthy.Serve(g.ops) })
 	}

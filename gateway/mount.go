@@ -17,6 +17,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/job"
+	"github.com/gatepost/gatepost/gateway/internal/notify"
 	"github.com/gatepost/gatepost/gateway/internal/openid"
 	"github.com/gatepost/gatepost/gateway/internal/ops"
 	"github.com/gatepost/gatepost/gateway/internal/page"
@@ -57,7 +58,7 @@ func (g *Gateway) mount(ctx context.Context) error {
 	}
 	for _, area := range []web.Area{
 		apps,
-		&openid.Handler{Signin: g.signin, Live: g.live, Errors: errs, Go: people.Go, Browser: portal.Browser},
+		&openid.Handler{Signin: g.signin, Live: g.live, Rates: g.rates, Errors: errs, Go: people.Go, Browser: portal.Browser},
 		people,
 	} {
 		area.Mount(g.web.App())
@@ -111,7 +112,7 @@ func (g *Gateway) addJobs() {
 		_, err := g.store.Sweep(ctx, 2000)
 		return err
 	})
-	g.jobs.Add("send messages", 2*time.Second, g.messages.Deliver)
+	g.jobs.Add("send messages", notify.Every, g.messages.Deliver)
 	g.jobs.Add("load routes", 30*time.Second, g.routes.Load)
 	g.jobs.Add("finish new tenants", time.Minute, g.setup.Finish)
 	g.jobs.Add("finish deletions of tenants", time.Minute, g.tenants.Finish)

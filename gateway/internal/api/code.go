@@ -58,7 +58,7 @@ func (x *call) delivery() (selfservice.Delivery, error) {
 	if err != nil {
 		return selfservice.Delivery{}, err
 	}
-	d := selfservice.Delivery{Link: true, Workspace: q.Get("server_id"), Next: q.Get("post_activation_url")}
+	d := selfservice.Delivery{Operator: true, Link: true, Workspace: q.Get("server_id"), Next: q.Get("post_activation_url")}
 	for _, c := range []struct {
 		name, other string
 		first       string
@@ -203,7 +203,7 @@ func requestVerification(x *call) (reply, error) {
 		return reply{}, err
 	}
 	to := selfservice.Who{UserID: x.param("userID"), Address: in.Address}
-	return reply{}, x.SelfService.Request(x.ctx, x.owner, x.param("ipID"), code.VerifyAddress, to, selfservice.Delivery{})
+	return reply{}, x.SelfService.Request(x.ctx, x.owner, x.param("ipID"), code.VerifyAddress, to, selfservice.Delivery{Operator: true})
 }
 
 // addressCode is the body of what ends an address verification.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -21,6 +22,7 @@ import (
 type Handler struct {
 	Signin *signin.Service
 	Live   *live.Cache
+	Rates  *limit.Rates // nil: requests are not limited
 	Errors *web.Errors
 	// Go answers with what signin decided: cookies, and a redirect or a form.
 	Go func(c *fiber.Ctx, out signin.Outcome) error
@@ -41,9 +43,27 @@ func (h *Handler) Mount(r fiber.Router) {
 	r.Get("/:tid/:wid/assertion/jwks.json", oauth, h.jwks("assertion"))
 	r.Get("/:tid/:wid/oauth2/authorize", page, h.authorize)
 	r.Post("/:tid/:wid/oauth2/authorize", page, h.authorize)
-	r.Post("/:tid/:wid/oauth2/token", oauth, h.token)
+	r.Post("/:tid/:wid/oauth2/token", oauth, h.rated(h.token))
 	r.Get("/:tid/:wid/userinfo", oauth, h.userinfo)
 	r.Post("/:tid/:wid/userinfo", oauth, h.userinfo)
+}
+
+// rated limits how often one network asks for tokens.
+func (h *Handler) rated(next fiber.Handler) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		if h.Rates != nil {
+			tenant, err := web.Param(c, "tid")
+			if err != nil {
+				return err
+			}
+			ctx, cancel := web.Context(c, requestLimit)
+			defer cancel()
+			if err := h.Rates.Take(ctx, tenant, limit.ModuleToken, limit.Network(web.Read(c).ClientIP)); err != nil {
+				return err
+			}
+		}
+		return next(c)
+	}
 }
 
 // space returns the workspace of the address, or fault.NotFound.

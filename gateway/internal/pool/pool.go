@@ -114,6 +114,14 @@ type WebAuthn struct {
 	Origins []string `json:"origins,omitempty"`
 }
 
+// rp is the relying party's id, "" for the base URL's host.
+func (w *WebAuthn) rp() string {
+	if w == nil {
+		return ""
+	}
+	return w.RPID
+}
+
 func (w *WebAuthn) check() error {
 	if w == nil {
 		return nil

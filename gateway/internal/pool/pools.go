@@ -180,6 +180,11 @@ func (k *Pools) Update(ctx context.Context, tenant string, in Input) (Counted, e
 			return err
 		}
 		r.Pool, was = next, old.IdentifierCaseInsensitive
+		if next.WebAuthn.rp() != old.WebAuthn.rp() {
+			if err := k.refuseWithPasskeys(ctx, tenant, r.Epoch); err != nil {
+				return err
+			}
+		}
 		if next.IdentifierCaseInsensitive == was {
 			return nil
 		}
@@ -202,6 +207,16 @@ func (k *Pools) refuseWithUsers(ctx context.Context, r *poolRecord) error {
 	n, err := k.Count(ctx, r.shown(0))
 	if err == nil && n.NumberOfUsers > 0 {
 		err = fault.At(fault.Unprocessable, "identifier_case_insensitive", "cannot be changed once the pool has users")
+	}
+	return err
+}
+
+// refuseWithPasskeys keeps the relying party's id: passkeys are good for the one
+// that they were made for, so a change would take them all away.
+func (k *Pools) refuseWithPasskeys(ctx context.Context, tenant, epoch string) error {
+	rows, err := k.records.claims.table.Range(ctx, tenant, store.Prefix(epoch, TypeWebAuthn), store.Page{Limit: 1})
+	if err == nil && len(rows) > 0 {
+		err = fault.At(fault.Unprocessable, "webauthn.rp_id", "cannot be changed once somebody in the pool has a passkey")
 	}
 	return err
 }

@@ -81,7 +81,7 @@ func (s *Service) tellOwner(ctx context.Context, p *pool.Pool, u *pool.User, in 
 		err := s.Messages.Send(ctx, notify.Message{
 			Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, User: u.ID, Kind: notify.IdentifierUsed,
 			To: to.Address, Channel: to.Channel, Brand: s.Brand(ctx, p.TenantID, d.Workspace),
-			Data: notify.Data{Name: displayName(u), Identifier: in.Identifier}, Expires: s.Now().Add(ownerLife),
+			Data: notify.Data{Name: displayName(u), Identifier: in.Identifier}, Expires: s.Now().Add(ownerLife), Operator: d.Operator,
 		})
 		if err == nil {
 			err = s.event(ctx, p, u, audit.SubjectUser, audit.ActionNotified, map[string]any{"user_id": u.ID, "reason": "identifier_used"})

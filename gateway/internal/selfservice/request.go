@@ -26,6 +26,7 @@ type Delivery struct {
 	LoginState string
 	Prompt     string   // what the page that takes an activation asks for; its own word
 	Mechanisms []string // that a code for signing in may use; nil: any
+	Operator   bool     // an administrator or a tenant's own backend asks, not the person
 }
 
 // Carried is what a code keeps of its Delivery for the page that takes it.
@@ -119,7 +120,7 @@ func (s *Service) pretend(ctx context.Context, p *pool.Pool, t code.Type, w Who,
 	}
 	return s.Messages.Pretend(ctx, notify.Message{
 		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, Kind: kind(t, d.Link), To: to, Channel: channel,
-		Brand: s.Brand(ctx, p.TenantID, d.Workspace), Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)),
+		Brand: s.Brand(ctx, p.TenantID, d.Workspace), Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
 		Data: notify.Data{Identifier: to, Code: "00000000", Link: s.link(p, t, code.Extend("nobody", "00000000"), d)},
 	})
 }
@@ -251,7 +252,7 @@ func (s *Service) send(ctx context.Context, p *pool.Pool, u *pool.User, t code.T
 			Name: displayName(u), Identifier: to.Address, Code: made.Code, Link: s.link(p, t, made.Extended, d),
 			Life: time.Duration(Setting(p, t).TTL), Invitation: d.Invitation,
 		},
-		Expires: made.Expires,
+		Expires: made.Expires, Operator: d.Operator,
 	})
 	if err != nil {
 		s.Log.WarnContext(ctx, "a code could not be sent", "tenant_id", p.TenantID, "pool_id", p.ID, "user_id", u.ID, "code_type", t, "error", err)
