@@ -47,11 +47,12 @@ func (g *Gateway) mount(ctx context.Context) error {
 	people := &portal.Portal{
 		Base: g.cfg.BaseURL, Signin: g.signin, Live: g.live, Pools: g.pools.Pools, Schemas: g.pools.Schemas, SelfService: g.self,
 		Rates: g.rates, Setup: g.setup, Pages: pages, Errors: errs, Ring: g.ring, Now: g.cfg.Now,
+		RelatedOrigins: g.cfg.WebAuthn.RelatedOrigins,
 	}
 	apps, err := api.New(ctx, api.Parts{
 		Base: g.cfg.BaseURL, Store: g.store, Ring: g.ring, Signin: g.signin, Setup: g.setup, Tenants: g.tenants, Roles: g.roles,
 		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, MFASessions: g.pools.MFASessions, SelfService: g.self, Groups: g.pools.Groups,
-		Flags: g.flags, Rules: g.rules, Rates: g.rates, Routes: g.routes, Errors: errs, Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
+		Flags: g.flags, Rules: g.rules, Rates: g.rates, Routes: g.routes, Errors: errs, Public: api.Public(g.cfg.PublicAPI), Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
 	})
 	if err != nil {
 		return err

@@ -26,6 +26,8 @@ type Config struct {
 	Limits         Limits          `json:"limits"`
 	Egress         Egress          `json:"egress"`
 	Extensions     Extensions      `json:"extensions"`
+	WebAuthn       WebAuthn        `json:"webauthn"`
+	PublicAPI      PublicAPI       `json:"public_api"`
 	Flags          map[string]bool `json:"flags"` // what a tenant has that set nothing itself
 	Log            Log             `json:"log"`
 	Hosts          []Host          `json:"hosts"`

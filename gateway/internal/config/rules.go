@@ -39,6 +39,7 @@ func (c *Config) problems() Report {
 	r.mail(c.Mail)
 	r.sms(c.SMS)
 	r.messages(c.Messages)
+	r.webAuthn(c.WebAuthn)
 	r.session(c.Session)
 	r.between("max_stale", c.MaxStale, time.Second, time.Hour)
 	r.limits(c.Limits)

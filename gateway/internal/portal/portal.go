@@ -36,6 +36,8 @@ type Portal struct {
 	Errors      *web.Errors
 	Ring        *vault.Ring
 	Now         func() time.Time
+	// RelatedOrigins may use passkeys of Base's host besides Base.
+	RelatedOrigins []string
 }
 
 // requestLimit bounds the work for one request; it includes a password hash
@@ -47,6 +49,7 @@ func (p *Portal) Mount(r fiber.Router) {
 	g := r.Group("", web.With(p.Errors.Page))
 	g.Get("/setup", p.setUpForm)
 	g.Post("/setup", p.setUp)
+	g.Get("/.well-known/webauthn", p.relatedOrigins)
 	p.mountPool(r)
 	g.Get("/:tid/:wid/login", p.onStep((*step).chooser))
 	g.Post("/:tid/:wid/login", p.onForm((*step).choose))
@@ -57,6 +60,12 @@ func (p *Portal) Mount(r fiber.Router) {
 	g.Get("/:tid/:wid/app", p.account)
 	g.Post("/:tid/:wid/app/end-session", p.endSession)
 	g.Post("/:tid/:wid/app/end-all", p.endAll)
+}
+
+// relatedOrigins lists the origins that may use passkeys of this host (Web
+// Authentication Level 3, section 5.11.1).
+func (p *Portal) relatedOrigins(c *fiber.Ctx) error {
+	return c.JSON(map[string][]string{"origins": append([]string{p.Base}, p.RelatedOrigins...)})
 }
 
 // mountPool adds the pages of identity pools. The calls of webauthn.js are answered
