@@ -88,6 +88,7 @@ func (g *Gateway) operatorHandler() http.Handler {
 		result, err := g.setUp(r)
 		answerOperator(w, result, err)
 	})
+	g.operatorUsers(mux)
 	return mux
 }
 

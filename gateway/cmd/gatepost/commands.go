@@ -25,7 +25,7 @@ func root() *cobra.Command {
 	c.CompletionOptions.HiddenDefaultCmd = true
 	c.AddCommand(
 		serveCommand(), demoCommand(), configCommand(), keysCommand(),
-		setupLinkCommand(), setupCommand(), tokenCommand(), healthCommand(), mailCommand(),
+		setupLinkCommand(), setupCommand(), tokenCommand(), healthCommand(), usersCommand(), mailCommand(),
 	)
 	return c
 }
