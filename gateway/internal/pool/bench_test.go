@@ -35,19 +35,6 @@ func BenchmarkPasswordCheck(b *testing.B) {
 	}
 }
 
-func BenchmarkByIdentifier(b *testing.B) {
-	for _, n := range []int{1000, 20000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			w := seeded(b, n)
-			for b.Loop() {
-				if _, err := w.Users.ByIdentifier(b.Context(), tenantID, "p", "user7@example.com"); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 func BenchmarkUserCreate(b *testing.B) {
 	w := seeded(b, 0)
 	i := 0
