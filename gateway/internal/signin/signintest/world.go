@@ -69,11 +69,17 @@ type World struct {
 	cheap bool
 }
 
-// New returns a world with the demo in it.
+// New returns a world in memory with the demo in it.
 func New(t testing.TB, base string) *World {
 	t.Helper()
+	return On(t, base, storetest.Memory(t))
+}
+
+// On is New on a given store.
+func On(t testing.TB, base string, driver store.Driver) *World {
+	t.Helper()
 	w := &World{T: t, Base: base, clock: storetest.NewClock(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
-	w.Faulty = storetest.NewFaulty(storetest.Memory(t))
+	w.Faulty = storetest.NewFaulty(driver)
 	w.Store = store.New(w.Faulty, w.Now)
 	for _, open := range []func(context.Context) error{w.openTokens, w.openTenants, w.openPeople, w.openSignin, w.seed} {
 		w.OK(open(t.Context()))
