@@ -57,9 +57,7 @@ func (p *Portal) Mount(r fiber.Router) {
 	g.Post("/:tid/:wid/oidc/logout", p.logoutRequest)
 	g.Post("/:tid/:wid/sign-out", p.signOut)
 	g.Get("/:tid/:wid/signed-out", p.signedOut)
-	g.Get("/:tid/:wid/app", p.account)
-	g.Post("/:tid/:wid/app/end-session", p.endSession)
-	g.Post("/:tid/:wid/app/end-all", p.endAll)
+	p.mountAccount(r)
 }
 
 // relatedOrigins lists the origins that may use passkeys of this host (Web
