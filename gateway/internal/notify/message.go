@@ -61,6 +61,8 @@ type Message struct {
 	// Operator says that an administrator or a tenant's own backend asks: the
 	// budget of its network does not count, all others do.
 	Operator bool
+	// Admitted says that Admit has counted the message.
+	Admitted bool
 }
 
 // Brand is who asks.

@@ -103,6 +103,21 @@ func (n *Notifier) sender(channel string) Sender {
 	return nil
 }
 
+// Admit counts a message in the budgets, as Send does, and writes nothing; Send
+// does not count it again when Admitted is set. So a message that is refused need
+// not have cost what goes with it, such as the code that a new code replaces. The
+// code in it may be any.
+func (n *Notifier) Admit(ctx context.Context, m Message) error {
+	m, err := n.complete(m)
+	if err != nil {
+		return err
+	}
+	if m.To, err = address(m.Channel, m.To); err != nil {
+		return err
+	}
+	return n.spend(ctx, &m)
+}
+
 // Send takes a message. When it returns nil the message is durable, and is tried
 // at once where Run runs. limit.OriginOf(ctx) is who asks. A budget that is used
 // up is a fault.TooMany with RetryAfter, a country that gets no SMS a
@@ -116,8 +131,10 @@ func (n *Notifier) Send(ctx context.Context, m Message) error {
 	if m.To, err = address(m.Channel, m.To); err != nil {
 		return err
 	}
-	if err := n.spend(ctx, &m); err != nil {
-		return err
+	if !m.Admitted {
+		if err := n.spend(ctx, &m); err != nil {
+			return err
+		}
 	}
 	id, err := n.add(ctx, &m, Queued)
 	if err != nil {

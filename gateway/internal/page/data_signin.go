@@ -165,6 +165,7 @@ type SecondFactor struct {
 	Passkey      PasskeyCalls  // needed for ModePasskey
 	Remember     time.Duration // the pool's mfa_session_ttl; 0 leaves the checkbox out
 	Remembered   bool          // remember_browser is ticked
+	LostURL      string        // lost authenticator app; may be empty
 	CancelURL    string        // start again as somebody else; may be empty
 }
 

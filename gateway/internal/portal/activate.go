@@ -74,7 +74,7 @@ func (x *visit) activationView(seen *selfservice.Inspection) page.View {
 		return page.WebAuthnView
 	case seen.Prompt == promptNothing:
 		return page.ActivateView
-	case seen.PasswordSet && (!seen.User.SelfRegistered || x.registration() == seen.User.Registration):
+	case seen.PasswordSet && (!seen.User.SelfRegistered || x.registered().Registration == seen.User.Registration):
 		return page.ActivateView
 	case slices.Contains(have, page.ModePassword):
 		return page.PasswordView
@@ -84,11 +84,11 @@ func (x *visit) activationView(seen *selfservice.Inspection) page.View {
 	return page.ActivateView
 }
 
-// registration is the one that this browser made.
-func (x *visit) registration() string {
+// registered is the registration that this browser made.
+func (x *visit) registered() registered {
 	var r registered
 	x.load(x.p.Signin.RegisteredCookie(), "registered", &r)
-	return r.Registration
+	return r
 }
 
 func (x *visit) showActivate(a activating, status int, errs []page.FieldError) error {
@@ -159,27 +159,31 @@ func (x *visit) wrongCode(err error, a *activating) error {
 	if x.query.Get("code") != "" {
 		return x.spent(err, page.ForActivation)
 	}
-	a.askCode = true
-	return x.again(err, func(status int, errs []page.FieldError) error {
-		for i := range errs {
-			errs[i].Field = "otp"
-		}
-		return x.showActivate(*a, status, errs)
-	})
+	return x.again(err, atField("otp", func(status int, errs []page.FieldError) error {
+		v := x.sentPage(code.Activation, page.ForActivation, "activate", a.identifier)
+		v.Errors = errs
+		return x.show(status, v)
+	}))
 }
 
 func (x *visit) activateNow(a activating) error {
-	in := selfservice.Activation{Code: a.code, Kind: limit.KindSelfActivation, Activation: pool.Activation{Registration: x.registration()}}
+	in := selfservice.Activation{Code: a.code, Kind: limit.KindSelfActivation, Activation: pool.Activation{Registration: x.registered().Registration}}
+	again := func(status int, errs []page.FieldError) error {
+		if err := x.inspect(&a); err != nil {
+			return x.wrongCode(err, &a)
+		}
+		return x.showActivate(a, status, errs)
+	}
 	switch a.view {
 	case page.PasswordView:
-		if errs := repeated(x.form); errs != nil {
-			return x.showActivate(a, http.StatusUnprocessableEntity, errs)
+		if errs := chosen(x.form); errs != nil {
+			return again(http.StatusUnprocessableEntity, errs)
 		}
 		in.Password = x.form.Get("password")
 	case page.WebAuthnView:
 		var key credential.Passkey
 		if !x.load(x.p.Signin.PasskeyCookie(), "passkey "+a.code, &key) {
-			return x.showActivate(a, http.StatusUnprocessableEntity, []page.FieldError{{Say: "Your browser did not make a passkey. Please try again, or choose a password."}})
+			return again(http.StatusUnprocessableEntity, []page.FieldError{{Say: "Your browser did not make a passkey. Please try again, or choose a password."}})
 		}
 		in.Passkeys = []credential.Passkey{key}
 	}
@@ -188,7 +192,7 @@ func (x *visit) activateNow(a activating) error {
 		return x.wrongCode(err, &a)
 	}
 	if err != nil {
-		return x.again(err, func(status int, errs []page.FieldError) error { return x.showActivate(a, status, errs) })
+		return x.again(err, again)
 	}
 	next := done.Next
 	if next == "" {

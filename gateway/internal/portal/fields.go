@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,7 +60,8 @@ func (p *Portal) shape(ctx context.Context, owner *pool.Pool) (shape, error) {
 func (s *shape) composes() bool {
 	_, given := s.Properties["given_name"]
 	_, family := s.Properties["family_name"]
-	return given && family && slices.Contains(s.Required, "name")
+	needs := func(name string) bool { return slices.Contains(s.Required, name) }
+	return given && family && needs("given_name") && needs("family_name") && needs("name")
 }
 
 // autocomplete are the browser's words for well-known members (HTML, autofill).
@@ -149,7 +151,9 @@ func (p *Portal) profile(ctx context.Context, owner *pool.Pool, typed map[string
 // flat reads the members of a payload that a form shows.
 func flat(payload json.RawMessage) map[string]string {
 	var all map[string]any
-	_ = json.Unmarshal(payload, &all) // made by profile
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.UseNumber()
+	_ = d.Decode(&all) // made by profile
 	out := map[string]string{}
 	for name, v := range all {
 		out[name] = fmt.Sprint(v)

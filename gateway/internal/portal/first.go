@@ -143,7 +143,7 @@ func (x *step) first() error {
 		return x.sendCode(v)
 	case page.OTPVerifyView:
 		out, err := x.p.Signin.Code(x.ctx, x.space, x.l, v.identifier, f.Get("otp"), b)
-		return x.to(x.remember(out, page.ModeCode), err, again)
+		return x.to(x.remember(out, page.ModeCode), err, atField("otp", again))
 	case page.WebAuthnView:
 		return again(http.StatusUnprocessableEntity, []page.FieldError{{Say: "Your browser did not show a passkey. Please try again, or sign in another way."}})
 	}
@@ -170,7 +170,7 @@ func (x *step) sendCode(v first) error {
 	}
 	v.view = page.OTPVerifyView
 	if resent {
-		v.notice = "Another code is on its way, if an account has this name. Earlier codes no longer work."
+		v.notice = "If an account has this name, another code is on its way. Only the newest one works."
 	}
 	return x.showFirst(v, http.StatusOK, nil)
 }
@@ -182,6 +182,18 @@ func (x *step) remember(out signin.Outcome, m page.Mode) signin.Outcome {
 		out.Cookies = append(out.Cookies, x.p.Signin.Cookie(name, string(m), methodLife))
 	}
 	return out
+}
+
+// rememberPasskey keeps what the form that follows a passkey asks to remember:
+// that it was the way to sign in, and the browser, where it was a second factor.
+func (x *step) rememberPasskey() ([]signin.Cookie, error) {
+	if page.View(x.form.Get("authn_mode")) != page.WebAuthnView {
+		return nil, nil
+	}
+	if x.form.Get("remember_browser") == "true" {
+		return x.p.Signin.RememberBrowser(x.ctx, x.space, x.l)
+	}
+	return x.remember(signin.Outcome{}, page.ModePasskey).Cookies, nil
 }
 
 // rules says what a pool asks of a password.

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -145,8 +147,7 @@ func (x *step) page() error {
 	case login.NewPassword:
 		return x.showNewPassword(http.StatusOK, nil)
 	case login.Finish:
-		out, err := x.p.Signin.Continue(x.ctx, x.space, x.l, Browser(x.c))
-		return x.to(out, err, nil)
+		return x.finish()
 	case login.Choose:
 	}
 	return login.ErrGone
@@ -164,11 +165,28 @@ func (x *step) submit() error {
 	case login.NewPassword:
 		return x.newPassword()
 	case login.Finish:
-		out, err := x.p.Signin.Continue(x.ctx, x.space, x.l, Browser(x.c))
-		return x.to(out, err, nil)
+		return x.finish()
 	case login.Choose:
 	}
 	return login.ErrGone
+}
+
+// finish goes on with a login whose person has proven all that is asked. There
+// is no form to mend any more: of who may not go on, the login is gone.
+func (x *step) finish() error {
+	cookies, err := x.rememberPasskey()
+	if err != nil {
+		return err
+	}
+	out, err := x.p.Signin.Continue(x.ctx, x.space, x.l, Browser(x.c))
+	if fault.Is(err, fault.Unauthenticated) {
+		return login.ErrGone
+	}
+	if err != nil {
+		return err
+	}
+	out.Cookies = append(out.Cookies, cookies...)
+	return x.p.Go(x.c, out)
 }
 
 func (x *step) showNewPassword(status int, errs []page.FieldError) error {
@@ -197,6 +215,14 @@ func repeated(form url.Values) []page.FieldError {
 	return []page.FieldError{{Field: "repeatPassword", Say: "The two passwords differ."}}
 }
 
+// chosen is repeated, and tells when nothing was typed.
+func chosen(form url.Values) []page.FieldError {
+	if form.Get("password") == "" {
+		return []page.FieldError{{Field: "password", Say: "Choose a password."}}
+	}
+	return repeated(form)
+}
+
 // formErrors turns what a person can mend into messages for the same page.
 func formErrors(err error) (int, []page.FieldError, bool) {
 	var f *fault.Error
@@ -205,10 +231,28 @@ func formErrors(err error) (int, []page.FieldError, bool) {
 	}
 	switch f.Kind {
 	case fault.Unauthenticated, fault.Unprocessable, fault.TooMany:
-		return web.Status(err), []page.FieldError{{Field: f.Field, Say: f.Public}}, true
+		return web.Status(err), []page.FieldError{{Field: f.Field, Say: sentence(f.Public)}}, true
 	case fault.Internal, fault.Invalid, fault.Denied, fault.NotFound, fault.Conflict, fault.Stale, fault.TooLarge, fault.Unavailable, fault.BadGateway:
 	}
 	return 0, nil, false
+}
+
+// sentence makes one of what the API says of a member, such as "must be a number".
+func sentence(say string) string {
+	if say == "" || !unicode.IsLower([]rune(say)[0]) {
+		return say
+	}
+	return "This " + strings.TrimSuffix(say, ".") + "."
+}
+
+// atField makes an error of the whole form one of an input.
+func atField(field string, again func(int, []page.FieldError) error) func(int, []page.FieldError) error {
+	return func(status int, errs []page.FieldError) error {
+		for i := range errs {
+			errs[i].Field = field
+		}
+		return again(status, errs)
+	}
 }
 
 // app is what a person signs in to.

@@ -3,6 +3,7 @@ package portal
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,17 +89,21 @@ func (x *visit) register() error {
 		r.view = to
 		r.typed = flat(r.draft.Payload)
 		return x.showRegister(r, http.StatusOK, nil)
-	case action == page.ActionCodeEntry:
+	case action == page.ActionCodeEntry && x.offers(page.ModeCode):
 		return x.finish(r, "", promptNothing)
-	case action == page.ActionPasskeyEntry:
+	case action == page.ActionPasskeyEntry && x.offers(page.ModePasskey):
 		return x.finish(r, "", promptPasskey)
+	case r.view != page.PasswordEntry || !x.offers(page.ModePassword):
+		r.view = page.CredentialEntry
+		return x.showRegister(r, http.StatusUnprocessableEntity, []page.FieldError{{Say: "Choose one of these ways to sign in."}})
 	}
-	if errs := repeated(x.form); errs != nil {
-		r.view = page.PasswordEntry
+	if errs := chosen(x.form); errs != nil {
 		return x.showRegister(r, http.StatusUnprocessableEntity, errs)
 	}
 	return x.finish(r, x.form.Get("password"), promptPassword)
 }
+
+func (x *visit) offers(m page.Mode) bool { return slices.Contains(methods(&x.owner), m) }
 
 // registerUser takes the first step: who they are.
 func (x *visit) registerUser() error {
@@ -111,6 +116,9 @@ func (x *visit) registerUser() error {
 	r := registering{view: page.UserEntry, typed: typed, draft: draft{
 		Identifier: strings.TrimSpace(x.form.Get("identifier")), Address: strings.TrimSpace(x.form.Get("otp_address")),
 	}}
+	if r.draft.Address == "" && channel(r.draft.Identifier) == "" && r.draft.Identifier != "" {
+		return x.showRegister(r, http.StatusUnprocessableEntity, []page.FieldError{{Field: "otp_address", Say: "A user name receives no message. Enter an email, too."}})
+	}
 	payload, err := x.p.profile(x.ctx, &x.owner, typed)
 	if err == nil {
 		r.draft.Payload = payload
@@ -139,6 +147,7 @@ func (x *visit) registerUser() error {
 // need not ask again for a password that was just chosen here.
 type registered struct {
 	Registration string `json:"registration"`
+	Prompt       string `json:"prompt"`
 }
 
 const registeredLife = 24 * time.Hour
@@ -159,7 +168,7 @@ func (x *visit) finish(r registering, password, prompt string) error {
 	if made.Registration == "" { // the same cookie for anybody
 		made.Registration = vault.NewID()
 	}
-	if err := x.keep(x.p.Signin.RegisteredCookie(), registered{made.Registration}, "registered", registeredLife); err != nil {
+	if err := x.keep(x.p.Signin.RegisteredCookie(), registered{made.Registration, prompt}, "registered", registeredLife); err != nil {
 		return err
 	}
 	to := r.draft.Address

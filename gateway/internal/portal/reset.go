@@ -110,21 +110,29 @@ func (l lost) submit(x *visit) error {
 // whoever that is.
 func (x *visit) resend(t code.Type, f page.Purpose, at string) error {
 	identifier := strings.TrimSpace(x.form.Get("identifier"))
-	err := x.p.SelfService.Request(x.ctx, x.owner.TenantID, x.owner.ID, t, selfservice.Who{Identifier: identifier}, x.delivery())
+	d := x.delivery()
+	if t == code.Activation { // the page asks for what this browser chose before
+		d.Prompt = x.registered().Prompt
+	}
+	err := x.p.SelfService.Request(x.ctx, x.owner.TenantID, x.owner.ID, t, selfservice.Who{Identifier: identifier}, d)
 	if err != nil {
 		return err
 	}
 	v := x.sentPage(t, f, at, identifier)
 	if x.form.Get("action") == page.ActionSendOTP {
-		v.Notice = "Another message is on its way, if there is an account with this name. Earlier codes no longer work."
+		v.Notice = "If there is an account with this name, another message is on its way. Only the newest one works."
 	}
 	return x.show(http.StatusOK, v)
 }
 
 func (x *visit) sentPage(t code.Type, f page.Purpose, at, identifier string) page.Sent {
+	again := at
+	if t == code.Activation && x.owner.PublicRegistrationAllowed {
+		again = "register"
+	}
 	return page.Sent{
 		CSRF: x.token, Action: x.here(at), Hidden: []page.Field{{Name: "identifier", Value: identifier}}, For: f, To: identifier,
-		Channel: channel(identifier), CodeLength: selfservice.Setting(&x.owner, t).Length, AgainURL: x.here(at), SignInURL: x.back(),
+		Channel: channel(identifier), CodeLength: selfservice.Setting(&x.owner, t).Length, AgainURL: x.here(again), SignInURL: x.back(),
 	}
 }
 
@@ -135,14 +143,11 @@ func (l lost) typed(x *visit) error {
 	_, extended, err := l.inspect(x, w, code)
 	if err != nil {
 		identifier := strings.TrimSpace(x.form.Get("identifier"))
-		return x.again(err, func(status int, errs []page.FieldError) error {
+		return x.again(err, atField("otp", func(status int, errs []page.FieldError) error {
 			v := x.sentPage(l.code, l.For, l.page, identifier)
-			for i := range errs {
-				errs[i].Field = "otp"
-			}
 			v.Errors = errs
 			return x.show(status, v)
-		})
+		}))
 	}
 	return l.showReset(x, resetting{code: extended}, http.StatusOK, nil)
 }
@@ -167,7 +172,7 @@ func (l lost) replace(x *visit, extended string) error {
 		}
 		_, err = x.p.SelfService.ResetTOTP(x.ctx, x.owner.TenantID, x.owner.ID, none, extended, secret)
 	default:
-		if errs := repeated(x.form); errs != nil {
+		if errs := chosen(x.form); errs != nil {
 			return again(http.StatusUnprocessableEntity, errs)
 		}
 		_, err = x.p.SelfService.ResetPassword(x.ctx, x.owner.TenantID, x.owner.ID, none, extended, x.form.Get("password"))
@@ -233,6 +238,9 @@ func (x *visit) verifyAddressForm() error { return x.showVerify(http.StatusOK, n
 
 func (x *visit) showVerify(status int, errs []page.FieldError) error {
 	seen, err := x.p.SelfService.Inspect(x.ctx, x.owner.TenantID, x.owner.ID, selfservice.Who{}, x.query.Get("code"))
+	if err == nil && seen.Code.Type != code.VerifyAddress {
+		err = code.ErrWrong
+	}
 	if err != nil {
 		return x.spent(err, page.ForAddress)
 	}

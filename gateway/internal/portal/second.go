@@ -58,6 +58,13 @@ func (x *step) showSecond(v second, status int, errs []page.FieldError) error {
 	if slices.Contains(d.Modes, page.ModePasskey) {
 		d.Passkey = x.passkeyCalls("login")
 	}
+	owner, err := x.pool()
+	if err != nil {
+		return err
+	}
+	if slices.Contains(d.Modes, page.ModeTOTP) && !owner.ResetCredentialsSettings.DoNotAllowUsersToSelfResetCredentials {
+		d.LostURL = x.pageURL("reset-totp")
+	}
 	return x.show(status, d)
 }
 
@@ -88,7 +95,7 @@ func (x *step) second() error {
 		return again(http.StatusUnprocessableEntity, []page.FieldError{{Say: "Your browser did not show a passkey. Please try again, or use another way."}})
 	}
 	out, err := x.p.Signin.Second(x.ctx, x.space, x.l, mechanism, strings.TrimSpace(f.Get(field)), f.Get("remember_browser") == "true", Browser(x.c))
-	return x.to(out, err, again)
+	return x.to(out, err, atField(field, again))
 }
 
 // sendSecond sends a code to one of the person's addresses.
@@ -105,7 +112,7 @@ func (x *step) sendSecond(v second) error {
 		return err
 	}
 	if v.view == page.OTPVerifyView {
-		v.notice = "Another code is on its way. Earlier codes no longer work."
+		v.notice = "Another code is on its way. Only the newest one works."
 	}
 	v.view = page.OTPVerifyView
 	return x.showSecond(v, http.StatusOK, nil)

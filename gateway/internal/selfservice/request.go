@@ -121,7 +121,7 @@ func (s *Service) pretend(ctx context.Context, p *pool.Pool, t code.Type, w Who,
 	return s.Messages.Pretend(ctx, notify.Message{
 		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, Kind: kind(t, d.Link), To: to, Channel: channel,
 		Brand: s.Brand(ctx, p.TenantID, d.Workspace), Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
-		Data: notify.Data{Identifier: to, Code: "00000000", Link: s.link(p, t, code.Extend("nobody", "00000000"), d)},
+		Data: notify.Data{Identifier: to, Code: noCode, Link: s.link(p, t, code.Extend("nobody", noCode), d)},
 	})
 }
 
@@ -238,22 +238,29 @@ func (s *Service) link(p *pool.Pool, t code.Type, extended string, d Delivery) s
 	return s.Base + "/" + url.PathEscape(p.TenantID) + "/identity/" + url.PathEscape(p.ID) + "/" + page + "?" + q.Encode()
 }
 
-// send makes a code, which ends former ones, and hands its message over.
+// send makes a code, which ends former ones, and hands its message over. A
+// message that the budgets refuse makes no code, so that the former one stays
+// good: whoever asks twice has one that works.
 func (s *Service) send(ctx context.Context, p *pool.Pool, u *pool.User, t code.Type, to Destination, d Delivery) error {
-	made, err := s.issue(ctx, p, u, t, to.Address, nil, d)
-	if err != nil {
-		return err
-	}
-	about := map[string]any{"user_id": u.ID, "code_type": string(t)}
-	err = s.Messages.Send(ctx, notify.Message{
+	m := notify.Message{
 		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, User: u.ID,
 		Kind: kind(t, d.Link), To: to.Address, Channel: to.Channel, Brand: s.Brand(ctx, p.TenantID, d.Workspace),
 		Data: notify.Data{
-			Name: displayName(u), Identifier: to.Address, Code: made.Code, Link: s.link(p, t, made.Extended, d),
+			Name: displayName(u), Identifier: to.Address, Code: noCode, Link: s.link(p, t, code.Extend(u.ID, noCode), d),
 			Life: time.Duration(Setting(p, t).TTL), Invitation: d.Invitation,
 		},
-		Expires: made.Expires, Operator: d.Operator,
-	})
+		Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
+	}
+	about := map[string]any{"user_id": u.ID, "code_type": string(t)}
+	err := s.Messages.Admit(ctx, m)
+	if err == nil {
+		var made code.Issued
+		if made, err = s.issue(ctx, p, u, t, to.Address, nil, d); err != nil {
+			return err
+		}
+		m.Data.Code, m.Data.Link, m.Expires, m.Admitted = made.Code, s.link(p, t, made.Extended, d), made.Expires, true
+		err = s.Messages.Send(ctx, m)
+	}
 	if err != nil {
 		s.Log.WarnContext(ctx, "a code could not be sent", "tenant_id", p.TenantID, "pool_id", p.ID, "user_id", u.ID, "code_type", t, "error", err)
 		if eventErr := s.event(ctx, p, u, audit.SubjectOTP, audit.ActionNotSent, about); eventErr != nil {
@@ -263,6 +270,9 @@ func (s *Service) send(ctx context.Context, p *pool.Pool, u *pool.User, t code.T
 	}
 	return s.event(ctx, p, u, audit.SubjectOTP, audit.ActionSent, about)
 }
+
+// noCode stands for a code where there is none.
+const noCode = "00000000"
 
 // issue makes a code and records that.
 func (s *Service) issue(ctx context.Context, p *pool.Pool, u *pool.User, t code.Type, address string, metadata json.RawMessage, d Delivery) (code.Issued, error) {

@@ -20,10 +20,11 @@ import (
 )
 
 // Messages sends what carries a code; notify.Notifier is one. Pretend costs the
-// same and sends nothing.
+// same and sends nothing. Admit counts a message before its code is made.
 type Messages interface {
 	Send(ctx context.Context, m notify.Message) error
 	Pretend(ctx context.Context, m notify.Message) error
+	Admit(ctx context.Context, m notify.Message) error
 }
 
 // Config joins the parts that the service needs. Brand, Target and Log may be

@@ -177,13 +177,31 @@ func (s *Service) complete(ctx context.Context, space *live.Space, l login.Login
 	if !remember {
 		return l, nil, nil
 	}
+	cookies, err := s.rememberMFA(ctx, u)
+	return l, cookies, err
+}
+
+// rememberMFA returns the cookie of a browser that is not asked for a second
+// factor of a user again for as long as the pool says; none when it says never.
+func (s *Service) rememberMFA(ctx context.Context, u *pool.User) ([]Cookie, error) {
 	secret, m, err := s.MFASessions.Begin(ctx, u)
 	if err != nil || secret == "" {
-		return l, nil, err
+		return nil, err
 	}
-	return l, []Cookie{{
-		Name: s.names.MFA(space.Tenant, owner.ID), Value: secret, Life: m.Expires.Sub(s.Now()), Secure: s.names.Secure,
-	}}, nil
+	return []Cookie{s.Cookie(s.names.MFA(u.TenantID, u.PoolID), secret, m.Expires.Sub(s.Now()))}, nil
+}
+
+// RememberBrowser is remember of Second for a passkey, which is taken before its
+// form is sent.
+func (s *Service) RememberBrowser(ctx context.Context, space *live.Space, l login.Login) ([]Cookie, error) {
+	if login.Next(l) != login.Finish || l.Second != login.Passed {
+		return nil, nil
+	}
+	_, u, err := s.half(ctx, space, l)
+	if err != nil {
+		return nil, err
+	}
+	return s.rememberMFA(ctx, &u)
 }
 
 // secondPasskey takes a passkey as the second factor; see Passkey.

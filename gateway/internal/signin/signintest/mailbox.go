@@ -26,6 +26,9 @@ func (m *Mailbox) Send(_ context.Context, v notify.Message) error {
 	return nil
 }
 
+// Admit returns what Fail set.
+func (m *Mailbox) Admit(ctx context.Context, v notify.Message) error { return m.Pretend(ctx, v) }
+
 // Pretend returns what Fail set.
 func (m *Mailbox) Pretend(context.Context, notify.Message) error {
 	m.mu.Lock()
