@@ -19,6 +19,9 @@ import (
 const (
 	batchRows  = 500
 	batchBytes = 600 << 10 // under what the gateway takes unless it is told otherwise
+	// patience is how many seconds a row that cannot be written now is tried again: a
+	// gateway that was killed leaves names claimed for a minute.
+	patience = 75
 )
 
 // importing is one run of the import command.
@@ -215,9 +218,9 @@ func (i *importing) batch(ctx context.Context, rows []userRow) error {
 		if err != nil {
 			return fmt.Errorf("rows %d to %d: %w", rows[0].number, rows[len(rows)-1].number, err)
 		}
-		moved := false
+		moved := false // else: wait
 		for _, r := range results {
-			if r.Retry && n < attempts {
+			if r.Retry && n < patience {
 				continue
 			}
 			done[r.Row], moved = r, true

@@ -77,7 +77,9 @@ func (k *Users) Import(ctx context.Context, tenant, pool string, rows []ImportRo
 	run.twice()
 	if !o.DryRun {
 		run.options.Until = time.Time{} // what was checked is written
-		run.each(ctx, done, run.write)
+		// A caller who goes away does not leave names claimed for users that are not
+		// there: the next run would find them taken until the claims lapse.
+		run.each(context.WithoutCancel(ctx), done, run.write)
 		err = run.event(ctx)
 	}
 	return run.results, err
@@ -218,11 +220,27 @@ func (r *importRun) write(ctx context.Context, i int) {
 			r.end(i, there, u.ID, nil)
 			return
 		}
+		if r.pending(ctx, &u) {
+			err = fault.New(fault.Unavailable, "Somebody is being written with such a name at this moment; try again in a minute.", err)
+		}
 	}
 	if err == nil && len(r.rows[i].User.Groups) > 0 {
 		err = r.options.Join(ctx, &made, r.rows[i].User.Groups)
 	}
 	r.conclude(i, &u, err)
+}
+
+// pending tells whether a name of the user is claimed for somebody who is not
+// there yet, and may never be: after a crash that lasts as long as a claim's lease.
+func (r *importRun) pending(ctx context.Context, u *User) bool {
+	for _, n := range u.names() {
+		at := claim{Space: r.pool.Epoch, Source: n.Source, Key: n.Key}
+		row, err := r.users.records.claims.table.Get(ctx, r.pool.TenantID, at.id())
+		if err != nil || row.Value.State == pending {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *importRun) conclude(i int, u *User, err error) {
