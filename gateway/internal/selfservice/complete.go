@@ -2,6 +2,7 @@ package selfservice
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -24,10 +25,17 @@ func (s *Service) holder(ctx context.Context, tenant, poolID string, w Who, type
 		return p, pool.User{}, "", err
 	}
 	if id, short, ok := code.Split(typed); ok {
-		if w.UserID != "" && w.UserID != id { // somebody else's
-			return p, pool.User{}, short, nil
-		}
 		u, err := found(s.Users.Get(ctx, tenant, poolID, id))
+		if err != nil || w == (Who{}) {
+			return p, u, short, err
+		}
+		if err := w.check(); err != nil {
+			return p, pool.User{}, "", err
+		}
+		named, err := s.resolve(ctx, &p, w)
+		if named.ID != u.ID { // somebody else's
+			u = pool.User{}
+		}
 		return p, u, short, err
 	}
 	if w == (Who{}) { // it should have been an extended code
@@ -68,7 +76,7 @@ func (s *Service) Verify(ctx context.Context, tenant, poolID string, t code.Type
 	if u.Status != pool.StatusActive {
 		u = pool.User{}
 	}
-	taken, err := s.Codes.Take(ctx, limit.KindCodeVerify, s.of(&p, &u, w), t, "", short)
+	taken, err := s.Codes.Take(ctx, limit.KindCodeVerify, s.of(&p, &u, w, typed), t, "", short)
 	if err != nil {
 		return pool.User{}, code.Code{}, s.refused(ctx, &p, &u, t, start, err)
 	}
@@ -76,13 +84,46 @@ func (s *Service) Verify(ctx context.Context, tenant, poolID string, t code.Type
 }
 
 // of is whose codes are tried: of nobody, tries count for the name that was
-// typed.
-func (s *Service) of(p *pool.Pool, u *pool.User, w Who) code.Subject {
+// typed, or that the extended code gives.
+func (s *Service) of(p *pool.Pool, u *pool.User, w Who, typed string) code.Subject {
 	at := subject(p, u)
-	if u.ID == "" {
-		at.User = code.Nobody + pool.Spelling(w.typed())
+	if u.ID != "" {
+		return at
 	}
+	name := w.typed()
+	if id, _, ok := code.Split(typed); ok && name == "" {
+		name = id
+	}
+	at.User = code.Nobody + pool.Spelling(name)
 	return at
+}
+
+// spending is a context for taking a code that a Peek has found right. That was
+// the try: taking it is no other guess, and must not fail because others guess.
+func spending(ctx context.Context, seen code.Code) context.Context {
+	own := func(string) string { return "code/" + seen.ID }
+	return limit.WithOrigin(ctx, limit.Origin{Device: own})
+}
+
+// spend takes a code that a Peek has found right: of several at once one can.
+func (s *Service) spend(kind string, at code.Subject, seen code.Code, short string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		_, err := s.Codes.Take(spending(ctx, seen), kind, at, seen.Type, seen.Address, short)
+		return err
+	}
+}
+
+// raced is the error of a completion: when somebody else has taken the code
+// meanwhile, what they did is why it failed, and only that is told.
+func (s *Service) raced(ctx context.Context, kind string, at code.Subject, seen code.Code, short string, cause error) error {
+	if fault.Is(cause, fault.Unauthenticated) || fault.Is(cause, fault.Internal) {
+		return cause
+	}
+	_, err := s.Codes.Peek(spending(ctx, seen), kind, at, seen.Type, seen.Address, short)
+	if err != nil {
+		return err
+	}
+	return cause
 }
 
 // Inspection is what a code is good for.
@@ -103,13 +144,23 @@ func (s *Service) Inspect(ctx context.Context, tenant, poolID string, w Who, typ
 	if err != nil {
 		return Inspection{}, err
 	}
-	seen, err := s.Codes.Find(ctx, limit.KindCodeInspect, s.of(&p, &u, w), short)
+	seen, err := s.Codes.Find(ctx, limit.KindCodeInspect, s.of(&p, &u, w, typed), short)
 	if err != nil {
 		return Inspection{}, s.hold(ctx, &p, start, err)
 	}
 	return Inspection{
-		User: u, Code: seen, PasswordSet: u.HasPassword(), Extended: code.Extend(u.ID, short), Carried: carried(seen),
+		User: u, Code: seen, PasswordSet: u.HasPassword(), Extended: code.Extend(u.ID, digits(short)), Carried: carried(seen),
 	}, nil
+}
+
+// digits drops what was typed between the digits of a code.
+func digits(short string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, short)
 }
 
 // completion is one way of ending a request by its code.
@@ -132,17 +183,13 @@ func (s *Service) complete(ctx context.Context, tenant, poolID string, w Who, ty
 	if u.Status != pool.StatusActive {
 		u = pool.User{}
 	}
-	at := s.of(&p, &u, w)
+	at := s.of(&p, &u, w, typed)
 	seen, err := s.Codes.Peek(ctx, c.kind, at, c.code, "", short)
 	if err != nil {
 		return Carried{}, s.refused(ctx, &p, &u, c.code, start, err)
 	}
-	err = c.apply(&u, func(ctx context.Context) error {
-		_, err := s.Codes.Take(ctx, c.kind, at, c.code, "", short)
-		return err
-	})
-	if err != nil {
-		return Carried{}, s.refused(ctx, &p, &u, c.code, start, err)
+	if err := c.apply(&u, s.spend(c.kind, at, seen, short)); err != nil {
+		return Carried{}, s.refused(ctx, &p, &u, c.code, start, s.raced(ctx, c.kind, at, seen, short, err))
 	}
 	return carried(seen), s.accepted(ctx, &p, &u, c.code)
 }
@@ -181,7 +228,7 @@ func (s *Service) AddPasskey(ctx context.Context, tenant, poolID string, w Who, 
 // VerifyAddress marks an address of a user verified by a code that went there.
 // code.ErrWrong, or Conflict when it was verified by somebody else meanwhile.
 func (s *Service) VerifyAddress(ctx context.Context, tenant, poolID, user, address, typed string) error {
-	_, err := s.verifyAddress(ctx, tenant, poolID, Who{UserID: user}, pool.Canonical(address), typed)
+	_, err := s.verifyAddress(ctx, tenant, poolID, Who{UserID: user}, address, typed)
 	return err
 }
 
@@ -198,7 +245,7 @@ func (s *Service) VerifyAddressByCode(ctx context.Context, tenant, poolID, addre
 		}
 		address = seen.Code.Address
 	}
-	return s.verifyAddress(ctx, tenant, poolID, Who{}, pool.Canonical(address), extended)
+	return s.verifyAddress(ctx, tenant, poolID, Who{}, address, extended)
 }
 
 func (s *Service) verifyAddress(ctx context.Context, tenant, poolID string, w Who, address, typed string) (string, error) {
@@ -207,7 +254,11 @@ func (s *Service) verifyAddress(ctx context.Context, tenant, poolID string, w Wh
 	if err != nil {
 		return "", err
 	}
-	taken, err := s.Codes.Take(ctx, limit.KindAddressVerification, s.of(&p, &u, w), code.VerifyAddress, address, short)
+	if u.Status != pool.StatusActive {
+		u = pool.User{}
+	}
+	at := s.of(&p, &u, w, typed)
+	taken, err := s.Codes.Take(ctx, limit.KindAddressVerification, at, code.VerifyAddress, kept(&u, address), short)
 	if err != nil {
 		return "", s.refused(ctx, &p, &u, code.VerifyAddress, start, err)
 	}
@@ -217,9 +268,30 @@ func (s *Service) verifyAddress(ctx context.Context, tenant, poolID string, w Wh
 	return taken.Address, s.accepted(ctx, &p, &u, code.VerifyAddress)
 }
 
+// kept is an address in the spelling that the user has it in.
+func kept(u *pool.User, address string) string {
+	address = pool.Canonical(address)
+	var same []string
+	for i := range u.Addresses {
+		if a := u.Addresses[i].Value; a == address {
+			return address
+		} else if pool.Spelling(a) == pool.Spelling(address) {
+			same = append(same, a)
+		}
+	}
+	if len(same) == 1 {
+		return same[0]
+	}
+	return address
+}
+
 // ChangeTOTP replaces the secret of an authenticator app by who can still use
 // the old one. Unauthenticated when the code of the old secret is not right.
 func (s *Service) ChangeTOTP(ctx context.Context, tenant, poolID, user, typed, secret string) error {
+	secret, err := credential.ParseTOTPSecret("new_totp_secret", secret) // before the old one's time step is used up
+	if err != nil {
+		return err
+	}
 	ok, err := s.Users.CheckTOTP(ctx, tenant, poolID, user, typed)
 	if err == nil && !ok {
 		err = fault.At(fault.Unauthenticated, "totp", "The code of the authenticator app is not right.")

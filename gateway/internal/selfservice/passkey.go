@@ -3,6 +3,8 @@ package selfservice
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/url"
 	"time"
 
@@ -113,10 +115,27 @@ func (s *Service) AskPasskey(p *pool.Pool, place string, allow []credential.Pass
 }
 
 // ProvePasskey checks the answer to AskPasskey and returns whose it is and the
-// passkey. Of one challenge one answer is taken. A counter that went back is an
-// event, not a refusal. Everything that does not hold is
-// fault.Unauthenticated.
-func (s *Service) ProvePasskey(ctx context.Context, p *pool.Pool, place string, response []byte) (pool.User, credential.Passkey, error) {
+// passkey. whose is the user that it must be of, or "" for anybody: then it must
+// be one that is good for signing in alone. Of one challenge one answer is taken.
+// A counter that went back is an event, not a refusal. Everything that does not
+// hold is ErrPasskey.
+func (s *Service) ProvePasskey(ctx context.Context, p *pool.Pool, place, whose string, response []byte) (pool.User, credential.Passkey, error) {
+	u, used, err := s.prove(ctx, p, place, whose, response)
+	if err == nil {
+		return u, used, nil
+	}
+	if fault.Is(err, fault.Unauthenticated) || fault.Is(err, fault.NotFound) {
+		err = ErrPasskey(err)
+	}
+	return pool.User{}, credential.Passkey{}, err
+}
+
+// ErrPasskey is the one answer to a passkey that does not sign anybody in.
+func ErrPasskey(cause error) error {
+	return fault.New(fault.Unauthenticated, "This passkey could not be verified. Please try again.", cause)
+}
+
+func (s *Service) prove(ctx context.Context, p *pool.Pool, place, whose string, response []byte) (pool.User, credential.Passkey, error) {
 	none := credential.Passkey{}
 	a, err := credential.ParseAssertion(response)
 	if err != nil {
@@ -126,14 +145,16 @@ func (s *Service) ProvePasskey(ctx context.Context, p *pool.Pool, place string, 
 		return pool.User{}, none, err
 	}
 	u, key, err := s.Users.ByPasskey(ctx, p.TenantID, p.ID, a.CredentialID)
-	if fault.Is(err, fault.NotFound) {
-		return pool.User{}, none, fault.New(fault.Unauthenticated, "This passkey is not known here.", err)
-	}
 	if err != nil {
 		return pool.User{}, none, err
 	}
-	if u.Status != pool.StatusActive {
-		return pool.User{}, none, fault.New(fault.Unauthenticated, "This passkey is not known here.", nil)
+	switch {
+	case u.Status != pool.StatusActive:
+		return pool.User{}, none, ErrPasskey(fmt.Errorf("user %s is %s", u.ID, u.Status))
+	case whose != "" && u.ID != whose:
+		return pool.User{}, none, ErrPasskey(fmt.Errorf("a passkey of user %s, not of %s", u.ID, whose))
+	case whose == "" && key.Purpose == credential.SecondFactor: // it does not tell who holds it
+		return pool.User{}, none, ErrPasskey(errors.New("a passkey that is a second factor alone"))
 	}
 	used, cloned, err := s.RelyingParty(p).Verify(owner(&u), key, a.Challenge, a)
 	if err != nil {

@@ -116,7 +116,7 @@ func (s *Service) Activate(ctx context.Context, tenant, poolID string, in Activa
 	if err != nil {
 		return Activated{}, err
 	}
-	at := s.of(&p, &u, in.Who)
+	at := s.of(&p, &u, in.Who, in.Code)
 	seen, err := s.Codes.Peek(ctx, in.Kind, at, code.Activation, "", short)
 	if err != nil {
 		return Activated{}, s.refused(ctx, &p, &u, code.Activation, start, err)
@@ -128,13 +128,10 @@ func (s *Service) Activate(ctx context.Context, tenant, poolID string, in Activa
 	if in.Trusted {
 		in.Registration = u.Registration
 	}
-	in.Spend = func(ctx context.Context) error {
-		_, err := s.Codes.Take(ctx, in.Kind, at, code.Activation, "", short)
-		return err
-	}
+	in.Spend = s.spend(in.Kind, at, seen, short)
 	done, err := s.Users.Activate(ctx, tenant, poolID, u.ID, in.Activation)
 	if err != nil {
-		return Activated{}, s.refused(ctx, &p, &u, code.Activation, start, err)
+		return Activated{}, s.refused(ctx, &p, &u, code.Activation, start, s.raced(ctx, in.Kind, at, seen, short, err))
 	}
 	return Activated{User: done, Carried: carried(seen)}, s.accepted(ctx, &p, &done, code.Activation)
 }

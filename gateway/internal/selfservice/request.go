@@ -24,9 +24,11 @@ type Delivery struct {
 	Invitation bool   // somebody else made the account
 	LoginID    string // of a login that waits in the browser that asked
 	LoginState string
-	Prompt     string   // what the page that takes an activation asks for; its own word
-	Mechanisms []string // that a code for signing in may use; nil: any
-	Operator   bool     // an administrator or a tenant's own backend asks, not the person
+	Prompt     string // what the page that takes an activation asks for; its own word
+	// Mechanisms are those that a code for signing in may use: it goes to a verified
+	// address that one of them allows, and to no other. Nil: it is for no sign-in.
+	Mechanisms []string
+	Operator   bool // an administrator or a tenant's own backend asks, not the person
 }
 
 // Carried is what a code keeps of its Delivery for the page that takes it.
@@ -77,8 +79,13 @@ func (s *Service) Request(ctx context.Context, tenant, poolID string, t code.Typ
 		return err
 	}
 	to, refused := pick(&u, t, w)
-	if refused == nil && d.Mechanisms != nil && !allows(d.Mechanisms, to.kind()) {
-		to, refused = first(Destinations(&u, d.Mechanisms))
+	if d.Mechanisms != nil {
+		to, refused = among(&u, d.Mechanisms, w)
+	}
+	if refused == nil {
+		if refused = s.contested(ctx, &p, &u, t, to); !isFault(refused) {
+			return refused
+		}
 	}
 	if refused == nil {
 		err = s.send(ctx, &p, &u, t, to, d)
@@ -105,10 +112,34 @@ func (s *Service) RequestFor(ctx context.Context, tenant, poolID, user string, t
 		return err
 	}
 	to, err := pick(&u, t, Who{UserID: user, Address: address})
+	if err == nil {
+		err = s.contested(ctx, &p, &u, t, to)
+	}
 	if err != nil {
 		return err
 	}
 	return s.send(ctx, &p, &u, t, to, d)
+}
+
+// contested refuses an address that a code would only be told at the end to be
+// somebody else's: Conflict, of activations Unprocessable.
+func (s *Service) contested(ctx context.Context, p *pool.Pool, u *pool.User, t code.Type, to Destination) error {
+	if t != code.Activation && t != code.VerifyAddress {
+		return nil
+	}
+	for _, find := range []func(context.Context, string, string, string) (pool.User, error){s.Users.ByAddress, s.Users.ByIdentifier} {
+		other, err := found(find(ctx, p.TenantID, p.ID, to.Address))
+		switch {
+		case err != nil:
+			return err
+		case other.ID == "" || other.ID == u.ID:
+		case t == code.Activation:
+			return fault.At(fault.Unprocessable, "address", "is somebody else's")
+		default:
+			return fault.At(fault.Conflict, "address", "is somebody else's")
+		}
+	}
+	return nil
 }
 
 // pretend does what sending to what was typed would cost.
@@ -125,13 +156,18 @@ func (s *Service) pretend(ctx context.Context, p *pool.Pool, t code.Type, w Who,
 	})
 }
 
-// quiet hides that a message could not be sent: the event log has it.
+// quiet hides that a message could not be sent, for whatever reason it has: of
+// nobody's address it would be another. The event log has it.
 func quiet(err error) error {
-	if fault.Is(err, fault.TooMany) || fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Conflict) {
+	if isFault(err) {
 		return nil
 	}
 	return err
 }
+
+// isFault tells errors that are meant for the caller, and nil, from those of the
+// store and our own.
+func isFault(err error) bool { return err == nil || !fault.Is(err, fault.Internal) }
 
 // pick chooses where a code of a type goes, or says why it cannot go.
 func pick(u *pool.User, t code.Type, w Who) (Destination, error) {
@@ -175,10 +211,22 @@ func pick(u *pool.User, t code.Type, w Who) (Destination, error) {
 	return destination(usable[0]), nil
 }
 
-// first is the first destination there is.
-func first(list []Destination) (Destination, error) {
-	if len(list) == 0 {
+// among is pick for a code that signs in: what an address gets, its owner can
+// sign in with, so it must be verified.
+func among(u *pool.User, mechanisms []string, w Who) (Destination, error) {
+	list := Destinations(u, mechanisms)
+	if u.Status != pool.StatusActive || len(list) == 0 {
 		return Destination{}, fault.At(fault.Unprocessable, "address", "the user has no address that a code can go to")
+	}
+	for _, typed := range []string{w.Address, w.Identifier} {
+		for _, d := range list {
+			if typed != "" && pool.Spelling(d.Address) == pool.Spelling(typed) {
+				return d, nil
+			}
+		}
+		if typed != "" && typed == w.Address {
+			return Destination{}, fault.At(fault.NotFound, "address", "is not an address of the user that a code can go to")
+		}
 	}
 	return list[0], nil
 }
@@ -304,6 +352,12 @@ func (s *Service) Generate(ctx context.Context, tenant, poolID string, t code.Ty
 		return code.Issued{}, err
 	}
 	to, err := pick(&u, t, w)
+	if err == nil {
+		err = s.contested(ctx, &p, &u, t, to)
+	}
+	if fault.Is(err, fault.Conflict) { // the API has no such status here
+		err = fault.At(fault.Unprocessable, "address", fault.Read(err).Public)
+	}
 	if err != nil {
 		return code.Issued{}, err
 	}

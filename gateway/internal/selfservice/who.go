@@ -55,14 +55,6 @@ type Destination struct {
 	Masked  string // for pages: enough to recognise, not to learn
 }
 
-// kind is the type of the address.
-func (d *Destination) kind() string {
-	if d.Channel == notify.SMS {
-		return pool.Mobile
-	}
-	return pool.Email
-}
-
 func destination(a *pool.Address) Destination {
 	d := Destination{Address: a.Value, Channel: notify.Email}
 	if a.Type == pool.Mobile {

@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
@@ -71,11 +72,21 @@ func (s *Service) Code(ctx context.Context, space *live.Space, l login.Login, id
 	}
 	ctx = s.WithOrigin(s.actor(ctx, space, l, p), space.Tenant, b)
 	began := s.Now()
-	u, _, err := s.SelfService.Verify(ctx, space.Tenant, owner.ID, code.Authentication, selfservice.Who{Identifier: identifier}, typed)
+	u, taken, err := s.SelfService.Verify(ctx, space.Tenant, owner.ID, code.Authentication, selfservice.Who{Identifier: identifier}, typed)
+	if err == nil && !reached(selfservice.Destinations(&u, owner.AuthenticationMechanisms), taken) {
+		err = code.ErrWrong
+	}
 	if err != nil {
 		return Outcome{}, s.failed(ctx, space, owner.ID, "code", err)
 	}
 	return s.proven(ctx, space, l, &owner, &u, proof{amr: amrCode, identifier: identifier, at: began}, b)
+}
+
+// reached tells whether a code went to one of the destinations: what was sent
+// for another purpose, or to an address that is no longer theirs, proves nothing
+// here.
+func reached(list []selfservice.Destination, taken code.Code) bool {
+	return slices.ContainsFunc(list, func(d selfservice.Destination) bool { return d.Address == taken.Address })
 }
 
 // AskPasskey returns the options with which a browser may answer by a passkey:
@@ -85,6 +96,9 @@ func (s *Service) AskPasskey(ctx context.Context, space *live.Space, l login.Log
 		owner, u, err := s.half(ctx, space, l)
 		if err != nil {
 			return nil, err
+		}
+		if !offers(meansAfter(&owner, &u, firstOf(l)), pool.MechanismWebAuthn) {
+			return nil, errMethod()
 		}
 		return s.SelfService.AskPasskey(&owner, l.ID, u.Passkeys())
 	}
@@ -113,7 +127,7 @@ func (s *Service) Passkey(ctx context.Context, space *live.Space, l login.Login,
 	}
 	ctx = s.WithOrigin(s.actor(ctx, space, l, p), space.Tenant, b)
 	began := s.Now()
-	u, _, err := s.SelfService.ProvePasskey(ctx, &owner, l.ID, response)
+	u, _, err := s.SelfService.ProvePasskey(ctx, &owner, l.ID, "", response)
 	if err != nil {
 		return nil, s.failed(ctx, space, owner.ID, "passkey", err)
 	}
@@ -122,7 +136,10 @@ func (s *Service) Passkey(ctx context.Context, space *live.Space, l login.Login,
 		return nil, err
 	}
 	value, err := s.Logins.Keep(ctx, next)
-	return []Cookie{s.loginCookie(next, value)}, err
+	if err != nil {
+		return nil, twice(err)
+	}
+	return []Cookie{s.loginCookie(next, value)}, nil
 }
 
 // Continue goes on with a login whose person has proven all that is asked: after
@@ -132,7 +149,7 @@ func (s *Service) Continue(ctx context.Context, space *live.Space, l login.Login
 		next, err := s.address(space, l)
 		return Outcome{Location: next}, err
 	}
-	if err := s.stillProven(ctx, space, l); err != nil {
+	if _, _, err := s.half(ctx, space, l); err != nil {
 		return Outcome{}, err
 	}
 	made, err := s.sessionOf(ctx, space, l)

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
 // proof is a first factor that held.
@@ -37,7 +39,7 @@ func (s *Service) prove(ctx context.Context, space *live.Space, l login.Login, o
 		return l, err
 	}
 	l.Second = login.Due
-	if !haveSecond(owner, u) {
+	if len(meansAfter(owner, u, p.amr)) == 0 {
 		if !offers(owner.SecondFactorAuthenticationMechanisms, pool.MechanismTOTP) {
 			return l, fault.New(fault.Denied, "A second factor is required here and your account has none. Please ask whoever runs this service.", nil)
 		}
@@ -52,7 +54,25 @@ func (s *Service) proven(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil {
 		return Outcome{}, err
 	}
-	return s.proceed(ctx, space, next, b)
+	out, err := s.proceed(ctx, space, next, b)
+	return out, twice(err)
+}
+
+// twice is the error of a login whose first factor was proven: of several proofs
+// of one login the first goes on.
+func twice(err error) error {
+	if errors.Is(err, store.ErrExists) {
+		return login.ErrGone
+	}
+	return err
+}
+
+// firstOf is the method of a login's first factor.
+func firstOf(l login.Login) string {
+	if len(l.AMR) == 0 {
+		return ""
+	}
+	return l.AMR[0]
 }
 
 // failed records a sign-in that did not succeed and returns what the page says.

@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -43,24 +44,38 @@ func (s *Service) half(ctx context.Context, space *live.Space, l login.Login) (p
 		return owner, pool.User{}, err
 	}
 	u, err := s.Users.Get(ctx, space.Tenant, l.Pool, l.User)
-	if err == nil && u.Epoch != l.UserEpoch {
+	if err == nil && (u.Epoch != l.UserEpoch || outdated(&u, l)) {
 		err = login.ErrGone
 	}
 	return owner, u, err
 }
 
-// haveSecond tells whether a person can pass one of the pool's second factors.
-func haveSecond(owner *pool.Pool, u *pool.User) bool { return len(means(owner, u)) > 0 }
+// outdated tells whether the password that a login has proven was replaced since,
+// where that does not end what the person is signed in to.
+func outdated(u *pool.User, l login.Login) bool {
+	c := u.Credential(pool.TypePassword)
+	return firstOf(l) == amrPassword && (c == nil || c.UpdatedAt.After(l.AuthTime))
+}
 
 // means are the second factors of the pool that a person has, the preferred one
 // first. A password counts only for who came without one, which no page asks.
-func means(owner *pool.Pool, u *pool.User) []string {
-	all := owner.SecondFactorAuthenticationMechanisms
+func means(owner *pool.Pool, u *pool.User) []string { return meansAfter(owner, u, "") }
+
+// haveSecond tells whether a person can pass one of the pool's second factors.
+func haveSecond(owner *pool.Pool, u *pool.User) bool { return len(means(owner, u)) > 0 }
+
+// meansAfter are those of means that are another factor than the first, which is
+// a method of authentication.
+func meansAfter(owner *pool.Pool, u *pool.User, first string) []string {
+	all, preferred := owner.SecondFactorAuthenticationMechanisms, owner.SecondFactorPreferredAuthenticationMechanism
+	if preferred == pool.MechanismEmailOTP || preferred == pool.MechanismSMSOTP {
+		preferred = pool.MechanismOTP
+	}
 	var out []string
 	add := func(m string, ok bool) {
 		switch {
 		case !ok:
-		case m == owner.SecondFactorPreferredAuthenticationMechanism:
+		case m == preferred:
 			out = append([]string{m}, out...)
 		default:
 			out = append(out, m)
@@ -68,8 +83,19 @@ func means(owner *pool.Pool, u *pool.User) []string {
 	}
 	add(pool.MechanismTOTP, offers(all, pool.MechanismTOTP) && u.Credential(pool.TypeTOTP) != nil)
 	add(pool.MechanismWebAuthn, offers(all, pool.MechanismWebAuthn) && len(u.Passkeys()) > 0)
-	add(pool.MechanismOTP, len(selfservice.Destinations(u, all)) > 0)
+	add(pool.MechanismOTP, len(destinations(owner, u, first)) > 0)
 	return out
+}
+
+// destinations are where a code that is a second factor may go. For who came by a
+// code it is another one only where no code of the first factor goes.
+func destinations(owner *pool.Pool, u *pool.User, first string) []selfservice.Destination {
+	list := selfservice.Destinations(u, owner.SecondFactorAuthenticationMechanisms)
+	if first != amrCode {
+		return list
+	}
+	used := selfservice.Destinations(u, owner.AuthenticationMechanisms)
+	return slices.DeleteFunc(list, func(d selfservice.Destination) bool { return slices.Contains(used, d) })
 }
 
 // Factors returns the second factors of a login's person.
@@ -79,8 +105,8 @@ func (s *Service) Factors(ctx context.Context, space *live.Space, l login.Login)
 		return Factors{}, err
 	}
 	f := Factors{
-		Identifier: l.Identifier, Mechanisms: means(&owner, &u), Remember: time.Duration(owner.MFASessionTTL),
-		Destinations: selfservice.Destinations(&u, owner.SecondFactorAuthenticationMechanisms),
+		Identifier: l.Identifier, Mechanisms: meansAfter(&owner, &u, firstOf(l)), Remember: time.Duration(owner.MFASessionTTL),
+		Destinations: destinations(&owner, &u, firstOf(l)),
 		CodeLength:   owner.OTPSettings.Authentication.Length,
 	}
 	if u.RecoveryCodes() > 0 {
@@ -99,7 +125,7 @@ func (s *Service) SendSecond(ctx context.Context, space *live.Space, l login.Log
 	if err != nil {
 		return err
 	}
-	list := selfservice.Destinations(&u, owner.SecondFactorAuthenticationMechanisms)
+	list := destinations(&owner, &u, firstOf(l))
 	if place < 0 || place >= len(list) {
 		return fault.At(fault.Unprocessable, "destination_address", "Choose where the code goes.")
 	}
@@ -125,7 +151,7 @@ func (s *Service) Second(ctx context.Context, space *live.Space, l login.Login, 
 		return Outcome{}, err
 	}
 	ctx = s.WithOrigin(ctx, space.Tenant, b)
-	allowed := offers(means(&owner, &u), mechanism) || mechanism == RecoveryCode
+	allowed := offers(meansAfter(&owner, &u, firstOf(l)), mechanism) || mechanism == RecoveryCode
 	ok := false
 	switch {
 	case !allowed:
@@ -135,8 +161,9 @@ func (s *Service) Second(ctx context.Context, space *live.Space, l login.Login, 
 	case mechanism == RecoveryCode:
 		ok, err = s.Users.UseRecoveryCode(ctx, space.Tenant, owner.ID, u.ID, typed)
 	case mechanism == pool.MechanismOTP:
-		_, _, err = s.SelfService.Verify(ctx, space.Tenant, owner.ID, code.Authentication, selfservice.Who{UserID: u.ID}, typed)
-		if ok = err == nil; fault.Is(err, fault.Unauthenticated) {
+		var taken code.Code
+		_, taken, err = s.SelfService.Verify(ctx, space.Tenant, owner.ID, code.Authentication, selfservice.Who{UserID: u.ID}, typed)
+		if ok = err == nil && reached(destinations(&owner, &u, firstOf(l)), taken); fault.Is(err, fault.Unauthenticated) {
 			err = nil
 		}
 	default:
@@ -210,15 +237,11 @@ func (s *Service) secondPasskey(ctx context.Context, space *live.Space, l login.
 	if err != nil {
 		return nil, err
 	}
-	if !offers(means(&owner, &u), pool.MechanismWebAuthn) {
+	if !offers(meansAfter(&owner, &u, firstOf(l)), pool.MechanismWebAuthn) {
 		return nil, errMethod()
 	}
 	ctx = s.WithOrigin(ctx, space.Tenant, b)
-	who, _, err := s.SelfService.ProvePasskey(ctx, &owner, l.ID, response)
-	if err == nil && who.ID != u.ID {
-		err = fault.New(fault.Unauthenticated, "This passkey is not known here.", nil)
-	}
-	if err != nil {
+	if _, _, err := s.SelfService.ProvePasskey(ctx, &owner, l.ID, u.ID, response); err != nil {
 		return nil, s.failed(ctx, space, owner.ID, "second factor", err)
 	}
 	next, cookies, err := s.complete(ctx, space, l, &owner, &u, amrPasskey, false)
@@ -269,6 +292,9 @@ func (s *Service) EnrolTOTP(ctx context.Context, space *live.Space, l login.Logi
 	owner, u, err := s.half(ctx, space, l)
 	if err != nil {
 		return nil, nil, err
+	}
+	if len(meansAfter(&owner, &u, firstOf(l))) > 0 { // they have set one up meanwhile: it is that which must be shown
+		return nil, nil, login.ErrGone
 	}
 	secret, err := s.Ring.Open(sealed, enrolAAD(space.Tenant, l.ID))
 	if err != nil {
