@@ -246,7 +246,10 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil {
 		return Outcome{}, err
 	}
+	told := make(chan error, 1) // the event is written beside the code: both wait for the disk
+	go func() { told <- s.succeeded(ctx, space, l, started) }()
 	out, err := s.hand(ctx, space, l, started, previous)
+	err = errors.Join(err, <-told)
 	if err != nil { // nobody will ever hold its cookie
 		return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
 	}
@@ -258,6 +261,16 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 		Cookie{Name: s.names.Session(space.Tenant, space.ID), Value: secret, Secure: s.names.Secure},
 		Cookie{Name: s.names.Login(l.ID), Life: -1, Secure: s.names.Secure})
 	return out, nil
+}
+
+// succeeded records a sign-in.
+func (s *Service) succeeded(ctx context.Context, space *live.Space, l login.Login, on *session.Session) error {
+	ctx = audit.WithActor(ctx, audit.Actor{
+		ClientID: l.Request.Client, Subject: on.Subject, SessionID: on.ID, IDPID: on.IDP, PoolID: on.Pool, UserID: on.User,
+	})
+	return s.record(ctx, space, audit.SubjectLogin, audit.ActionSucceeded, map[string]any{
+		"identity_pool_id": on.Pool, "user_id": on.User, "amr": on.AMR, "client_id": l.Request.Client,
+	})
 }
 
 // hand ends the session that a new one replaces and answers the client.
