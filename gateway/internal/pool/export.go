@@ -54,6 +54,7 @@ type ExportAddress struct {
 
 // ExportCredential is a credential of an ExportUser. It is a secret.
 type ExportCredential struct {
+	ID                  string          `json:"-"`
 	Type                string          `json:"type"`
 	HashedPassword      string          `json:"hashed_password,omitempty"`
 	State               string          `json:"state,omitempty"`
@@ -90,7 +91,7 @@ func (k *Users) Export(ctx context.Context, tenant, pool, after string, limit in
 		if !secrets {
 			continue
 		}
-		if out[i].Credentials, err = k.exportCredentials(&found[i]); err != nil {
+		if out[i].Credentials, err = k.Secrets(&found[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -122,11 +123,12 @@ func (u *User) export() ExportUser {
 	return x
 }
 
-func (k *Users) exportCredentials(u *User) ([]ExportCredential, error) {
+// Secrets returns a user's credentials with what they hold: see Export.
+func (k *Users) Secrets(u *User) ([]ExportCredential, error) {
 	var out []ExportCredential
 	for i := range u.Credentials {
 		c := &u.Credentials[i]
-		x := ExportCredential{Type: c.Type, State: c.State, ExpiresAt: c.ExpiresAt, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt}
+		x := ExportCredential{ID: c.ID, Type: c.Type, State: c.State, ExpiresAt: c.ExpiresAt, CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt}
 		switch c.Type {
 		case TypePassword:
 			x.HashedPassword = c.Hash

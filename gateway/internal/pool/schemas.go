@@ -21,6 +21,8 @@ type Schemas struct {
 	table      *store.Table[Schema]
 	validators *validators
 	used       func(ctx context.Context, tenant, id string) (bool, error)
+	// over are schemas that an import is about to write: see Keeper.Plan.
+	over map[string]json.RawMessage
 }
 
 func openSchemas(ctx context.Context, s *store.Store, c *Config) (*Schemas, error) {
@@ -172,18 +174,27 @@ func (k *Schemas) validate(ctx context.Context, tenant, id, field string, raw js
 		_, err := parse(field, raw, maxObject)
 		return err
 	}
-	row, err := k.table.Get(ctx, tenant, id)
+	text, err := k.text(ctx, tenant, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return fault.At(fault.Unprocessable, field+"_schema_id", fmt.Sprintf("there is no schema %q", id))
 	}
 	if err != nil {
 		return err
 	}
-	s, err := k.validators.compile("schema", row.Value.Schema)
+	s, err := k.validators.compile("schema", text)
 	if err != nil {
 		return fmt.Errorf("stored schema %q: %w", id, errors.New(err.Error())) // ours to mend, not the caller's
 	}
 	return check(s, field, raw)
+}
+
+// text returns a schema's text, or store.ErrNotFound.
+func (k *Schemas) text(ctx context.Context, tenant, id string) (json.RawMessage, error) {
+	if text, ok := k.over[id]; ok {
+		return text, nil
+	}
+	row, err := k.table.Get(ctx, tenant, id)
+	return row.Value.Schema, err
 }
 
 // exists reports Unprocessable when a schema that is referred to is missing; no
@@ -192,7 +203,7 @@ func (k *Schemas) exists(ctx context.Context, tenant, field, id string) error {
 	if id == "" {
 		return nil
 	}
-	_, err := k.table.Get(ctx, tenant, id)
+	_, err := k.text(ctx, tenant, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return fault.At(fault.Unprocessable, field, fmt.Sprintf("there is no schema %q", id))
 	}
