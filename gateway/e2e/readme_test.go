@@ -130,9 +130,27 @@ func walk(t *testing.T, setUp func(t *testing.T, g *gate, commands *string)) {
 			t.Errorf("%s: the app got %q", name, seen.Get(name))
 		}
 	}
+	moveIn(t, g, dir, port)
 	first := seen.Get("X-Auth-Request-User")
 	if again := g.headersOf(t, g.browser(t), "/").Get("X-Auth-Request-User"); first == "" || again != first {
 		t.Errorf("X-Auth-Request-User is %q at the first sign-in and %q at the second", first, again)
+	}
+}
+
+// moveIn runs the commands of the section on people: the user that they import can
+// sign in.
+func moveIn(t *testing.T, g *gate, dir, port string) {
+	t.Helper()
+	write(t, filepath.Join(dir, "gatepost.yaml"), "base_url: http://localhost:"+port+"\ndata_dir: gatepost-data\nmail: {driver: directory}\n")
+	out := shell(t, dir, nil, readme(t, "## People"))
+	exported, err := os.ReadFile(filepath.Join(dir, "people.ndjson"))
+	if err != nil || !strings.Contains(string(exported), "ann@example.com") {
+		t.Errorf("the export has\n%s\n%v\nthe commands printed\n%s", exported, err, out)
+	}
+	g.Users = append(g.Users, demoUser{"ann@example.com", "abc123xyz"})
+	resp, body := g.signIn(t, g.browser(t), g.AppURL+"/imported", len(g.Users)-1)
+	if resp.Request.URL.Path != "/imported" {
+		t.Errorf("the imported user's sign-in ends with %d at %s:\n%s", resp.StatusCode, resp.Request.URL, body)
 	}
 }
 
