@@ -51,7 +51,7 @@ func (g *Gateway) mount(ctx context.Context) error {
 	}
 	apps, err := api.New(ctx, api.Parts{
 		Base: g.cfg.BaseURL, Store: g.store, Ring: g.ring, Signin: g.signin, Setup: g.setup, Tenants: g.tenants, Roles: g.roles,
-		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, MFASessions: g.pools.MFASessions, SelfService: g.self, Groups: g.pools.Groups,
+		Clients: g.clients, IDPs: g.idps, Pools: g.pools.Pools, Schemas: g.pools.Schemas, Users: g.pools.Users, MFASessions: g.pools.MFASessions, SelfService: g.self, Groups: g.pools.Groups, Codes: g.otps,
 		Flags: g.flags, Rules: g.rules, Rates: g.rates, Routes: g.routes, Errors: errs, Public: api.Public(g.cfg.PublicAPI), Position: g.log.Position, MaxBody: int64(g.cfg.Limits.Body), Now: g.cfg.Now,
 	})
 	if err != nil {

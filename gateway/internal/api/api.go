@@ -42,7 +42,7 @@ func (a *API) operations() []operation {
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
 		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
 		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(),
-		a.importOperations(),
+		a.importOperations(), a.identityConfigOperations(),
 	} {
 		all = append(all, area...)
 	}

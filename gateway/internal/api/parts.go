@@ -9,6 +9,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
+	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/selfservice"
@@ -44,6 +45,7 @@ type Parts struct {
 	MFASessions *pool.MFASessions
 	SelfService *selfservice.Service
 	Groups      *pool.Groups
+	Codes       *code.Keeper // nil: dumps hold no codes
 	Flags       *flag.Flags
 	Rules       *limit.Rules
 	Rates       *limit.Rates // nil: requests are not limited

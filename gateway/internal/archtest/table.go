@@ -78,6 +78,7 @@ func libraries() []library {
 		{"github.com/wneessen/go-mail", []string{internal + "/notify"}},
 		{"github.com/maypok86/otter/v2", []string{internal}},
 		{"github.com/goccy/go-yaml", []string{internal + "/config", internal + "/promote"}},
+		{"github.com/evanphx/json-patch/v5", []string{internal + "/promote"}},
 		{"cel.dev/cel-go", []string{internal + "/route"}},
 		{"github.com/google/cel-go", []string{internal + "/route"}},
 		{"github.com/open-feature/go-sdk", []string{internal + "/flag", composition}},

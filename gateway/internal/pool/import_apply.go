@@ -41,6 +41,9 @@ func (p *Plan) Apply(ctx context.Context) error {
 	return nil
 }
 
+// Ended returns the users whose sign-ins Apply has ended.
+func (p *Plan) Ended() []DumpUser { return p.ended }
+
 // user creates or replaces a user.
 func (p *Plan) user(ctx context.Context, in *DumpUser) error {
 	k := p.keeper.Users
@@ -63,7 +66,11 @@ func (p *Plan) user(ctx context.Context, in *DumpUser) error {
 	if p.mode != ModeUpdate {
 		return fault.At(fault.Conflict, "users", "One of the users was created meanwhile; try again.")
 	}
-	return k.replace(ctx, &at0, &row.Value, u, in)
+	ended, err := k.replace(ctx, &at0, &row.Value, u, in)
+	if ended {
+		p.ended = append(p.ended, *in)
+	}
+	return err
 }
 
 // replace puts what an import brings in the place of a user. Who they are to the
@@ -71,14 +78,14 @@ func (p *Plan) user(ctx context.Context, in *DumpUser) error {
 // blocks them or brings another password, which ends what they are signed in to.
 // What no dump holds stays as well: former passwords, and recovery codes as long
 // as there is a TOTP secret.
-func (k *Users) replace(ctx context.Context, p *Pool, was *User, u User, in *DumpUser) error {
+func (k *Users) replace(ctx context.Context, p *Pool, was *User, u User, in *DumpUser) (ended bool, err error) {
 	secret, err := k.TOTPSecret(&u)
 	if err != nil {
-		return err
+		return false, err
 	}
 	had, err := k.TOTPSecret(was)
 	if err != nil {
-		return err
+		return false, err
 	}
 	w := writing{rev: in.Rev, details: "imported", ends: u.Status != StatusActive || hashOf(was) != hashOf(&u)}
 	w.forgets = secret != had
@@ -95,7 +102,7 @@ func (k *Users) replace(ctx context.Context, p *Pool, was *User, u User, in *Dum
 		*to = next
 		return nil
 	})
-	return err
+	return w.ends, err
 }
 
 // hashOf is the hash of a user's password, or "".

@@ -46,6 +46,7 @@ type Plan struct {
 	schemas []Schema
 	pools   []Input
 	users   []DumpUser
+	ended   []DumpUser
 	// Skipped are the users, as pool and id with a slash between, that ModeIgnore
 	// leaves.
 	Skipped map[string]bool

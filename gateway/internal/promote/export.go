@@ -32,6 +32,10 @@ type Identity struct {
 	// Workspace reports NotFound for a workspace that a pool cannot belong to; nil:
 	// any may be named.
 	Workspace func(ctx context.Context, tenant, id string) error
+	// End ends what a user is signed in to, whose password or status an import
+	// changed; Delete removes one whom a patch removes. nil: what the keeper does.
+	End    func(ctx context.Context, tenant, pool, user string) error
+	Delete func(ctx context.Context, tenant, pool, user string, rev int64) error
 }
 
 // Export returns the dump of a tenant. Unprocessable when it has more users than
