@@ -11,6 +11,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // ownerLife is how long the message to the owner of a taken name is worth
@@ -98,17 +99,18 @@ func (s *Service) of(p *pool.Pool, u *pool.User, w Who, typed string) code.Subje
 	return at
 }
 
-// spending is a context for taking a code that a Peek has found right. That was
-// the try: taking it is no other guess, and must not fail because others guess.
-func spending(ctx context.Context, seen code.Code) context.Context {
-	own := func(string) string { return "code/" + seen.ID }
-	return limit.WithOrigin(ctx, limit.Origin{Device: own})
+// spending is a context for looking again at a code that a Peek has found right.
+// That was the try: this is no other guess, and must not fail because others
+// guess. So it has an origin of its own.
+func spending(ctx context.Context) context.Context {
+	once := vault.NewID()
+	return limit.WithOrigin(ctx, limit.Origin{Device: func(string) string { return "spend/" + once }})
 }
 
 // spend takes a code that a Peek has found right: of several at once one can.
 func (s *Service) spend(kind string, at code.Subject, seen code.Code, short string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := s.Codes.Take(spending(ctx, seen), kind, at, seen.Type, seen.Address, short)
+		_, err := s.Codes.Take(spending(ctx), kind, at, seen.Type, seen.Address, short)
 		return err
 	}
 }
@@ -119,7 +121,7 @@ func (s *Service) raced(ctx context.Context, kind string, at code.Subject, seen 
 	if fault.Is(cause, fault.Unauthenticated) || fault.Is(cause, fault.Internal) {
 		return cause
 	}
-	_, err := s.Codes.Peek(spending(ctx, seen), kind, at, seen.Type, seen.Address, short)
+	_, err := s.Codes.Peek(spending(ctx), kind, at, seen.Type, seen.Address, short)
 	if err != nil {
 		return err
 	}
