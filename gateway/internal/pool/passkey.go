@@ -33,6 +33,7 @@ type CredentialOptions struct {
 	// Spend is called once, when nothing can refuse any more, before the write: to
 	// take the code that permits it. Its error ends the operation. May be nil.
 	Spend func(context.Context) error
+	Step  int64 // of the code that proved a TOTP secret, which is not good again
 }
 
 // PasskeyID is the id of a passkey on the wire and in paths: that of its

@@ -53,7 +53,11 @@ func (k *Users) SetTOTP(ctx context.Context, tenant, pool, user, secret string, 
 		if o.First && u.Credential(TypeTOTP) != nil {
 			return fault.At(fault.Unprocessable, field, "The user has a TOTP secret already.")
 		}
-		return k.seal(u, secret, now)
+		if err := k.seal(u, secret, now); err != nil {
+			return err
+		}
+		u.Credential(TypeTOTP).Step = o.Step
+		return nil
 	})
 	return err
 }

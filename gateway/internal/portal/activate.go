@@ -101,7 +101,7 @@ func (x *visit) showActivate(a activating, status int, errs []page.FieldError) e
 		v.Action, v.View = x.here("activate"), page.ActivateView
 	}
 	for _, m := range methods(&x.owner) {
-		if m != page.ModeCode && a.prompt == "" {
+		if m != page.ModeCode && a.view != page.ActivateView && !a.askCode {
 			v.Modes = append(v.Modes, m)
 		}
 	}

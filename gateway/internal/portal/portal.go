@@ -30,7 +30,7 @@ type Portal struct {
 	Pools       *pool.Pools
 	Schemas     *pool.Schemas
 	SelfService *selfservice.Service
-	Rates       *limit.Rates
+	Rates       *limit.Rates // nil: requests are not limited
 	Setup       *setup.Setup
 	Pages       *page.Pages
 	Errors      *web.Errors

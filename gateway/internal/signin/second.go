@@ -301,10 +301,11 @@ func (s *Service) EnrolTOTP(ctx context.Context, space *live.Space, l login.Logi
 		return nil, nil, login.ErrGone
 	}
 	ctx = s.WithOrigin(ctx, space.Tenant, b)
-	if _, ok := credential.CheckTOTP(string(secret), typed, s.Now(), 0); !ok {
+	step, ok := credential.CheckTOTP(string(secret), typed, s.Now(), 0)
+	if !ok {
 		return nil, nil, ErrSecond()
 	}
-	if err := s.Users.SetTOTP(ctx, space.Tenant, owner.ID, u.ID, string(secret), pool.CredentialOptions{First: true}); err != nil {
+	if err := s.Users.SetTOTP(ctx, space.Tenant, owner.ID, u.ID, string(secret), pool.CredentialOptions{First: true, Step: step}); err != nil {
 		return nil, nil, err
 	}
 	codes, err := s.Users.NewRecoveryCodes(ctx, space.Tenant, owner.ID, u.ID)
