@@ -246,4 +246,3 @@ func TestVerifyCodes(t *testing.T) {
 		})
 	}
 }
-
