@@ -133,7 +133,10 @@ func TestIdentityCallers(t *testing.T) {
 			path = strings.ReplaceAll(path, "{"+name+"}", v)
 		}
 		right, wrong, powerless := h.admin, h.system, noRole
-		if strings.HasPrefix(path, systemPath) {
+		if p.family() == "root-system" {
+			continue // its tokens are not acme's: see TestNoOperationForOthers
+		}
+		if p.family() == "system" {
 			right, wrong, powerless = h.system, h.admin, noScope
 		}
 		for _, bearer := range []string{"", "nonsense", right + "x", wrong, h.other, app} {

@@ -124,7 +124,8 @@ func TestMetadataRoles(t *testing.T) {
 // Every published operation succeeds once, as its line says.
 func TestEveryIdentityOperation(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	w := newWorld(t)
+	h := w.house
 	const schema = `{"id":"s","name":"S","schema":{"type":"object"}}`
 	for _, f := range []func(string, string, any, ...string) *answer{h.asAdmin, h.asSystem} {
 		f("POST", "/schemas", schema).want(201)
@@ -162,6 +163,8 @@ func TestEveryIdentityOperation(t *testing.T) {
 		f("GET", user+"/groups/g", nil).want(204)
 		f("DELETE", "/pools/p/groups/g/users/u", nil).want(204)
 		f("DELETE", "/pools/p/groups/g", nil).want(204)
+		f("POST", users+"/import?run=r", `{"id":"imported"}`).want(200)
+		f("GET", users+"/export", nil).want(200)
 		f("DELETE", user, nil).want(204)
 		f("DELETE", "/pools/p", nil).want(204)
 		f("DELETE", "/schemas/s", nil).want(204)
@@ -169,7 +172,12 @@ func TestEveryIdentityOperation(t *testing.T) {
 	h.asAdmin("POST", "/workspace/default/pools", `{"id":"p","name":"P"}`).want(201)
 	h.asAdmin("GET", "/workspace/default/user/pools", nil).want(200)
 	h.asAdmin("DELETE", "/workspace/default/pools/p", nil).want(204)
-	for _, p := range h.table {
+	for path, bearer := range map[string]string{"/api/identity/acme/configuration": h.system, "/api/identity/system/configuration": w.rootSystem} {
+		h.do(bearer, "GET", path+"?tid=acme", nil).want(200)
+		h.do(bearer, "PUT", path, `{}`).want(204)
+		h.do(bearer, "PATCH", path+"?tid=acme", `[]`).want(204)
+	}
+	for _, p := range readTable(t) {
 		if !h.seen[p.method+" "+p.path] {
 			t.Errorf("%s was never seen to succeed", p.id)
 		}

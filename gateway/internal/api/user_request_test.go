@@ -97,8 +97,15 @@ func (h *house) compare(method, path string, a *answer) {
 	if a.status >= 300 {
 		return
 	}
+	literal := func(p published) int { return -strings.Count(p.path, "{") }
+	best := -100
 	for _, p := range h.table {
-		if !p.at(method, path) {
+		if p.at(method, path) {
+			best = max(best, literal(p))
+		}
+	}
+	for _, p := range h.table {
+		if !p.at(method, path) || literal(p) < best {
 			continue
 		}
 		tag := "-"

@@ -45,9 +45,10 @@ func (p published) family() string {
 	switch {
 	case strings.HasPrefix(p.path, "/api/admin/tenants"):
 		return "root-admin"
-	case strings.HasPrefix(p.path, "/api/system/tenants"):
+	case strings.HasPrefix(p.path, "/api/system/tenants"), p.path == "/api/identity/system/configuration":
 		return "root-system"
-	case strings.HasPrefix(p.path, "/api/system/"), strings.HasPrefix(p.path, "/api/identity/{tid}/system"):
+	case strings.HasPrefix(p.path, "/api/system/"), strings.HasPrefix(p.path, "/api/identity/{tid}/system"),
+		p.path == "/api/identity/{tid}/configuration":
 		return "system"
 	default:
 		return "admin"
