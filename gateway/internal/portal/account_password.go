@@ -3,6 +3,7 @@ package portal
 import (
 	"net/http"
 
+	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -37,6 +38,9 @@ func (x *own) password() error {
 func (x *own) changePassword() error {
 	me := signin.Own{Pool: x.owner.ID, User: x.user.ID, Session: x.current.ID}
 	err := x.p.Signin.ChangePassword(x.ctx, x.space.Tenant, me, x.form.Get("old_password"), x.form.Get("password"))
+	if fault.Is(err, fault.Unauthenticated) {
+		err = fault.At(fault.Unauthenticated, "old_password", "This is not your current password.")
+	}
 	if err != nil {
 		return x.again(renamed(err, "new_password", "password"), "old_password", "password")
 	}
