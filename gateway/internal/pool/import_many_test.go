@@ -14,12 +14,12 @@ import (
 )
 
 // TestImportOfManyUsers is the delivery's figure without the network: see also
-// the one of the command. GATEPOST_FAULT_ROUNDS says how many thousands.
+// the one of the command.
 func TestImportOfManyUsers(t *testing.T) {
 	if os.Getenv("GATEPOST_FAULT_ROUNDS") == "" {
 		t.Skip("a long test: set GATEPOST_FAULT_ROUNDS to run it")
 	}
-	const users, batch = 30_000, 500
+	const users, batch = 100_000, 500
 	w := open(t, func(_ *world, c *pool.Config, d *store.Driver) {
 		onDisk, err := embedded.Open(embedded.Config{Path: filepath.Join(t.TempDir(), "gatepost.db")})
 		if err != nil {

@@ -236,7 +236,7 @@ func (r *importRun) pending(ctx context.Context, u *User) bool {
 	for _, n := range u.names() {
 		at := claim{Space: r.pool.Epoch, Source: n.Source, Key: n.Key}
 		row, err := r.users.records.claims.table.Get(ctx, r.pool.TenantID, at.id())
-		if err != nil || row.Value.State == pending {
+		if err == nil && row.Value.State == pending {
 			return true
 		}
 	}
