@@ -71,8 +71,12 @@ type PasskeyRecord struct {
 	passkeyExtra
 }
 
-func passkeyRecord(p *credential.Passkey) PasskeyRecord {
-	return PasskeyRecord{p.Record(), passkeyExtra{RPID: p.RPID, Name: p.Name, Purpose: p.Purpose, CreatedAt: p.CreatedAt, UsedAt: p.UsedAt}}
+func passkeyRecord(p *credential.Passkey, u *User) PasskeyRecord {
+	handle := p.UserHandle
+	if handle == nil {
+		handle = u.Handle()
+	}
+	return PasskeyRecord{p.Record(), passkeyExtra{UserHandle: handle, RPID: p.RPID, Name: p.Name, Purpose: p.Purpose, CreatedAt: p.CreatedAt, UsedAt: p.UsedAt}}
 }
 
 // Export returns the next users of a pool behind an id, in the order of ids. With
@@ -140,7 +144,7 @@ func (k *Users) Secrets(u *User) ([]ExportCredential, error) {
 			x.TOTPSecret = secret
 		case TypeWebAuthn:
 			for j := range c.Passkeys {
-				x.WebAuthnCredentials = append(x.WebAuthnCredentials, passkeyRecord(&c.Passkeys[j]))
+				x.WebAuthnCredentials = append(x.WebAuthnCredentials, passkeyRecord(&c.Passkeys[j], u))
 			}
 		default:
 			continue

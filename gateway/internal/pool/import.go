@@ -166,7 +166,7 @@ func (k *Users) bring(ctx context.Context, p *Pool, u *User, in []ImportCredenti
 			if err != nil {
 				return err
 			}
-			if err := c.relearn(at, &made); err != nil {
+			if err := c.relearn(at, u, &made); err != nil {
 				return err
 			}
 			u.Credentials = append(u.Credentials, made)
@@ -260,7 +260,7 @@ func (c *ImportCredential) settle(at string, to *Credential, now time.Time) erro
 
 // relearn reads the members of our own that exports put beside the published
 // ones of a passkey.
-func (c *ImportCredential) relearn(at string, to *Credential) error {
+func (c *ImportCredential) relearn(at string, u *User, to *Credential) error {
 	for i := range to.Passkeys {
 		var own passkeyExtra
 		if err := json.Unmarshal(c.WebAuthnCredentials[i], &own); err != nil {
@@ -273,6 +273,9 @@ func (c *ImportCredential) relearn(at string, to *Credential) error {
 			}
 			p.Purpose = own.Purpose
 		}
+		if len(own.UserHandle) > 0 && len(own.UserHandle) <= 64 && !bytes.Equal(own.UserHandle, u.Handle()) {
+			p.UserHandle = own.UserHandle // an authenticator keeps it for ever
+		}
 		p.RPID, p.Name, p.UsedAt = orElse(own.RPID, p.RPID), orElse(own.Name, p.Name), own.UsedAt
 		p.CreatedAt = past1900(own.CreatedAt, p.CreatedAt)
 	}
@@ -281,11 +284,12 @@ func (c *ImportCredential) relearn(at string, to *Credential) error {
 
 // passkeyExtra is what is known of a passkey beside the published members.
 type passkeyExtra struct {
-	RPID      string    `json:"rp_id,omitempty"`
-	Name      string    `json:"name,omitempty"`
-	Purpose   string    `json:"purpose,omitempty"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
-	UsedAt    time.Time `json:"used_at,omitzero"`
+	UserHandle []byte    `json:"user_handle,omitempty"`
+	RPID       string    `json:"rp_id,omitempty"`
+	Name       string    `json:"name,omitempty"`
+	Purpose    string    `json:"purpose,omitempty"`
+	CreatedAt  time.Time `json:"created_at,omitzero"`
+	UsedAt     time.Time `json:"used_at,omitzero"`
 }
 
 // past1900 is t, or other when t says nothing: dumps of others write the year 1

@@ -144,6 +144,9 @@ func checkKey(cose []byte) error {
 // an imported passkey that came without is learnt now, and never changes after.
 // Errors: Unauthenticated around ErrPasskey; others mean unusable settings.
 func (rp RelyingParty) Verify(u PasskeyUser, p Passkey, challenge []byte, a Assertion) (used Passkey, cloned bool, err error) {
+	if p.UserHandle != nil {
+		u.Handle = p.UserHandle
+	}
 	library, err := rp.library()
 	if err != nil {
 		return Passkey{}, false, err

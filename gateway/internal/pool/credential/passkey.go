@@ -12,9 +12,10 @@ const (
 // record of Web Authentication Level 3, section 4, in our own shape, so that no
 // library's change of its types touches stored data.
 type Passkey struct {
-	ID              []byte    `json:"id"`         // of the credential, chosen by the authenticator
-	PublicKey       []byte    `json:"public_key"` // COSE_Key, RFC 9052
-	RPID            string    `json:"rp_id"`      // the domain it is good for
+	ID              []byte    `json:"id"`                    // of the credential, chosen by the authenticator
+	PublicKey       []byte    `json:"public_key"`            // COSE_Key, RFC 9052
+	RPID            string    `json:"rp_id"`                 // the domain it is good for
+	UserHandle      []byte    `json:"user_handle,omitempty"` // the one it was made for, when that is not its user's own: it was imported
 	Name            string    `json:"name,omitempty"`
 	Purpose         string    `json:"purpose"`
 	AAGUID          []byte    `json:"aaguid,omitempty"` // the authenticator's model
