@@ -99,7 +99,7 @@ func (x *call) expect(now int64) (int64, error) {
 		return 0, nil
 	}
 	stale := x.match.Holds(now)
-	if stale == nil {
+	if stale == nil && now != 0 { // without a record, a tag can only stand for its position
 		return now, nil
 	}
 	positions := x.match

@@ -48,6 +48,7 @@ func (a *API) limitOperations() []operation {
 var modules = map[family]string{
 	admin: limit.ModuleAdminAPI, rootAdmin: limit.ModuleAdminAPI,
 	system: limit.ModuleSystemAPI, rootSystem: limit.ModuleSystemAPI,
+	person: limit.ModuleIdentityPublic, public: limit.ModuleIdentityPublic,
 }
 
 // withinRate counts the request for its network, before anything costs more.

@@ -9,7 +9,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/selfservice"
-	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
 // factorOperations are those of published API 10 and 11 for backends.
@@ -69,8 +68,8 @@ type madePasskeys struct {
 }
 
 func completePasskey(x *call) (reply, error) {
-	raw, err := web.Body(x.c, x.MaxBody)
-	if err != nil {
+	var raw json.RawMessage
+	if err := x.decode(&raw); err != nil {
 		return reply{}, err
 	}
 	made, err := x.SelfService.FinishPasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), raw)
@@ -108,15 +107,24 @@ func readPasskey(field string, raw json.RawMessage) (credential.Passkey, error) 
 }
 
 func namePasskey(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	var in struct {
 		Name string `json:"name"`
 	}
 	if err := x.decode(&in); err != nil {
 		return reply{}, err
 	}
+	if in.Name == "" {
+		return reply{}, fault.At(fault.Unprocessable, "name", "is required")
+	}
 	return reply{}, x.Users.NamePasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), x.param("webAuthnCredentialID"), in.Name)
 }
 
 func deletePasskey(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	return reply{}, x.Users.RemovePasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), x.param("webAuthnCredentialID"), false)
 }

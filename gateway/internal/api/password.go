@@ -106,6 +106,9 @@ func changePassword(x *call) (reply, error) {
 }
 
 func setPasswordState(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	var in struct {
 		State string `json:"state"`
 	}

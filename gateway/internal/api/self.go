@@ -220,8 +220,8 @@ func beginOwnPasskey(x *call) (reply, error) {
 }
 
 func completeOwnPasskey(x *call) (reply, error) {
-	raw, err := web.Body(x.c, x.MaxBody)
-	if err != nil {
+	var raw json.RawMessage
+	if err := x.decode(&raw); err != nil {
 		return reply{}, err
 	}
 	made, err := x.SelfService.FinishPasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, raw)
@@ -245,16 +245,25 @@ func setOwnPasskey(x *call) (reply, error) {
 }
 
 func nameOwnPasskey(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	var in struct {
 		Name string `json:"name"`
 	}
 	if err := x.decode(&in); err != nil {
 		return reply{}, err
 	}
+	if in.Name == "" {
+		return reply{}, fault.At(fault.Unprocessable, "name", "is required")
+	}
 	return reply{}, x.Users.NamePasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, x.param("webAuthnCredentialID"), in.Name)
 }
 
 func deleteOwnPasskey(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	return reply{}, x.Users.RemovePasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, x.param("webAuthnCredentialID"), true)
 }
 
@@ -272,6 +281,9 @@ func ownMFASessions(x *call) (reply, error) {
 }
 
 func endOwnMFASession(x *call) (reply, error) {
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
 	u, err := x.me()
 	if err != nil {
 		return reply{}, err
