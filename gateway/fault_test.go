@@ -36,6 +36,12 @@ func (p *plant) now() time.Time { return time.Now().Add(time.Duration(p.ahead.Lo
 
 func grow(t *testing.T) *plant {
 	t.Helper()
+	return growWith(t, func(*config.Config) {})
+}
+
+// growWith is grow with another configuration.
+func growWith(t *testing.T, change func(*config.Config)) *plant {
+	t.Helper()
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "app for "+r.Header.Get("X-Auth-Request-Email"))
 	}))
@@ -52,6 +58,7 @@ func grow(t *testing.T) *plant {
 	cfg := config.Default()
 	cfg.BaseURL, cfg.Listen.Ops.Address, cfg.DataDir = "http://localhost:"+port, config.Off, config.Path(dir)
 	cfg.Keys.File = config.Path(filepath.Join(dir, "keys"))
+	change(&cfg)
 	if cfg, err = config.Finish(cfg); err != nil {
 		t.Fatal(err)
 	}

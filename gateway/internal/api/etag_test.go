@@ -64,7 +64,7 @@ func TestWritesHoldToTheirTag(t *testing.T) {
 		stale := put(2, first)
 		stale.what = name
 		stale.refused(412, "")
-		if now := w.acme("GET", read, nil).want(200); strings.Contains(string(now.body), "N2") {
+		if now := w.acme("GET", read, nil).want(200); strings.Contains(string(now.body), `"N2"`) {
 			t.Errorf("%s: refused, and written all the same: %s", name, now.body)
 		}
 		third := put(3, first+`, `+"W/"+second).want(200).tag()

@@ -14,53 +14,53 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// row is a line of testdata/operations.txt.
+// row is a line of operations.tsv about an operation of this package.
 type row struct {
-	ID, Method, Path, Caller, OK, ETag, IfMatch string
+	ID, Method, Path, Caller, OK, ETag string
 }
 
-func (r row) at() string { return r.Method + " " + r.Path }
+func (r row) at() string { return r.Method + " " + hole.ReplaceAllString(r.Path, "{}") }
 
-// identityPaths have a table of their own.
-const identityPaths = "/api/identity/"
+var hole = regexp.MustCompile(`\{\w+\}`)
 
-// published reads the table of what is to be served.
-func published(t *testing.T) []row {
+// ours tells whether an address is one of this package's, not of openid's.
+func ours(path string) bool {
+	return strings.HasPrefix(path, "/api/") || strings.Contains(path, "/identity/")
+}
+
+// published reads the table of what is to be served. gateway/contract_test.go
+// holds the whole gateway against it.
+func published(t *testing.T) map[string]row {
 	t.Helper()
-	var all []row
-	for line := range lines(t, "operations.txt") {
-		f := strings.Fields(line)
-		if len(f) != 7 {
-			t.Fatalf("not a row: %s", line)
+	raw, err := os.ReadFile("../../testdata/contract/operations.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]row{}
+	for line := range strings.Lines(string(raw)) {
+		if f := strings.Split(line, "\t"); len(f) > 5 && ours(f[2]) {
+			ok, _, _ := strings.Cut(f[4], " ")
+			r := row{f[0], f[1], f[2], f[3], ok, f[5]}
+			all[r.at()] = r
 		}
-		all = append(all, row{f[0], f[1], f[2], f[3], f[4], f[5], f[6]})
 	}
 	return all
 }
 
-func lines(t *testing.T, name string) func(func(string) bool) {
-	t.Helper()
-	raw, err := os.ReadFile("testdata/" + name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(yield func(string) bool) {
-		for line := range strings.Lines(string(raw)) {
-			line = strings.TrimSpace(line)
-			if line != "" && !strings.HasPrefix(line, "#") && !yield(line) {
-				return
-			}
-		}
-	}
-}
-
 var parameter = regexp.MustCompile(`:(\w+)`)
 
-// as writes an operation as a row. The table alone knows what may carry an
-// If-Match, and which ETags are more than is published.
-func as(o operation, of row) row {
-	caller := map[family]string{admin: "admin", system: "system:" + o.allow, rootAdmin: "root-admin", rootSystem: "root-system"}[o.family]
-	r := row{ID: o.id, Method: o.method, Path: parameter.ReplaceAllString(o.path, "{$1}"), Caller: caller, OK: fmt.Sprint(o.ok), ETag: "-", IfMatch: of.IfMatch}
+// as writes an operation as a row. The table has names of its own for parameters
+// and knows which ETags are more than is published.
+func as(o operation, all map[string]row) row {
+	caller := map[family]string{
+		admin: "admin", system: "system:" + o.allow, rootAdmin: "root-admin", rootSystem: "root-system",
+		person: strings.TrimSuffix("user:"+o.allow, ":"), public: "none",
+	}[o.family]
+	r := row{ID: o.id, Method: o.method, Path: parameter.ReplaceAllString(o.path, "{$1}"), Caller: caller, OK: fmt.Sprint(o.ok), ETag: "-"}
+	of := all[r.at()]
+	if of.Path != "" {
+		r.Path = of.Path
+	}
 	if o.etag {
 		r.ETag = "ET"
 		if of.ETag == "et" {
@@ -72,49 +72,36 @@ func as(o operation, of row) row {
 
 func TestOperationsAreThePublishedOnes(t *testing.T) {
 	t.Parallel()
-	want := map[string]row{}
-	for _, r := range published(t) {
-		want[r.at()] = r
-	}
-	got := map[string]row{}
+	want, got := published(t), map[string]row{}
 	for _, o := range (&API{}).operations() {
-		if !strings.HasPrefix(o.path, identityPaths) {
-			r := as(o, want[as(o, row{}).at()])
-			got[r.at()] = r
-		}
+		r := as(o, want)
+		got[r.at()] = r
 	}
 	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("testdata/operations.txt (-) and what is served (+):\n%s", d)
+		t.Errorf("operations.tsv (-) and what is served (+):\n%s", d)
 	}
 }
 
 func TestEveryPOSTCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	for _, o := range (&API{}).operations() {
-		if o.once != (o.method == fiber.MethodPost) {
+		if o.once != (o.method == fiber.MethodPost && o.family != public) { // a key belongs to a caller
 			t.Errorf("%s %s: X-Idempotency-Key is honoured: %v", o.method, o.path, o.once)
 		}
 	}
 }
 
-// What the router knows is what the tables know: nothing is mounted beside them.
+// What the router knows is what the table knows: nothing is mounted beside it.
 func TestNothingElseIsMounted(t *testing.T) {
 	t.Parallel()
-	known := map[string]bool{}
-	for _, r := range published(t) {
-		known[r.at()] = true
-	}
-	for line := range lines(t, "identity_operations.txt") {
-		f := strings.Fields(line)
-		known[f[1]+" "+f[2]] = true
-	}
+	known := published(t)
 	app := fiber.New()
 	(&API{Parts: Parts{Errors: web.NewErrors(nil, nil)}}).Mount(app)
 	for _, routes := range app.Stack() {
 		for _, r := range routes {
-			at := r.Method + " " + parameter.ReplaceAllString(r.Path, "{$1}")
-			if r.Path != "/api" && !known[at] {
-				t.Errorf("%s is mounted and in no table of testdata", at)
+			at := row{Method: r.Method, Path: parameter.ReplaceAllString(r.Path, "{$1}")}
+			if _, ok := known[at.at()]; !ok && ours(r.Path+"/") && r.Path != "/api" {
+				t.Errorf("%s is mounted and not in operations.tsv", at.at())
 			}
 		}
 	}
@@ -123,7 +110,7 @@ func TestNothingElseIsMounted(t *testing.T) {
 func TestOperationsNameWhoMayCall(t *testing.T) {
 	t.Parallel()
 	for _, o := range (&API{}).operations() {
-		if o.allow == "" && o.permission == nil {
+		if o.allow == "" && o.permission == nil && o.family != person && o.family != public {
 			t.Errorf("%s %s: who may call it?", o.method, o.path)
 		}
 		if !o.roles() && (o.allow == anyRole || o.permission != nil) {

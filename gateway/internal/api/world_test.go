@@ -3,7 +3,6 @@ package api_test
 import (
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +17,7 @@ import (
 )
 
 // world is a house with the root tenant's API clients. Every success is held
-// against testdata/operations.txt too.
+// against operations.tsv too.
 type world struct {
 	*house
 	root       string // a token with the role admin on the root tenant
@@ -41,24 +40,12 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// readOperations reads the table that is not the identity API's.
+// readOperations reads the lines of the table that are not the identity API's.
 func readOperations(t testing.TB) []published {
 	t.Helper()
-	raw, err := os.ReadFile("testdata/operations.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var table []published
-	for line := range strings.Lines(string(raw)) {
-		if f := strings.Fields(line); len(f) == 7 && f[0] != "#" {
-			p := published{id: f[0], method: f[1], path: f[2], status: f[4], tag: "-"}
-			if strings.EqualFold(f[5], "ET") {
-				p.tag = "etag"
-			}
-			table = append(table, p)
-		}
-	}
-	return table
+	return readLines(t, func(path string) bool {
+		return strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/api/identity/")
+	})
 }
 
 // rootClient makes an API client of the root tenant, in admin with the role
