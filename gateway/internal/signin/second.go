@@ -152,7 +152,7 @@ func (s *Service) Second(ctx context.Context, space *live.Space, l login.Login, 
 	}
 	ctx = s.WithOrigin(ctx, space.Tenant, b)
 	allowed := offers(meansAfter(&owner, &u, firstOf(l)), mechanism) || mechanism == RecoveryCode
-	ok := false
+	var ok bool
 	switch {
 	case !allowed:
 		return Outcome{}, errMethod()
