@@ -102,6 +102,8 @@ func (d *demo) passkeyButton(t *testing.T, ctx context.Context, key *authenticat
 	t.Helper()
 	d.signedOut(t, ctx)
 	shots(t, ctx, "sign-in-every-way")
+	// The page has made its offer, which nobody took; else the touch would take it.
+	run(t, ctx, chromedp.Poll(`performance.getEntriesByType("resource").some((e) => e.name.includes("/webauthn/options") && e.responseEnd > 0)`, nil))
 	run(t, ctx, key.touched(true), press("Sign in with a passkey"), onPage("Carol"), key.touched(false))
 }
 
