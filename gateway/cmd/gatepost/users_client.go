@@ -134,20 +134,26 @@ func (p *people) once(ctx context.Context, method, path string, q url.Values, bo
 	if err != nil || resp.StatusCode == http.StatusOK {
 		return answer, err
 	}
+	return nil, p.failed(resp, answer)
+}
+
+// failed is the error of an answer other than 200: a *refused, or one after which
+// the request may be sent again.
+func (p *people) failed(resp *http.Response, answer []byte) error {
 	var said struct {
 		Error string `json:"error"`
 	}
 	if json.Unmarshal(answer, &said) != nil || said.Error == "" {
 		said.Error = resp.Status
 	}
-	fresh := p.held
-	if resp.StatusCode == http.StatusUnauthorized && p.token != nil {
-		p.held = "" // it may have ended: the next try gets another
+	ended := resp.StatusCode == http.StatusUnauthorized && p.token != nil
+	if ended {
+		p.held = "" // the token may have: the next try gets another
 	}
-	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || fresh != "" && p.held == "" {
-		return nil, fmt.Errorf("the gateway answered %d: %s", resp.StatusCode, said.Error)
+	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests || ended {
+		return fmt.Errorf("the gateway answered %d: %s", resp.StatusCode, said.Error)
 	}
-	return nil, &refused{resp.StatusCode, said.Error}
+	return &refused{resp.StatusCode, said.Error}
 }
 
 // send imports lines.

@@ -39,7 +39,7 @@ func exportCSV(ctx context.Context, from *people, secrets bool, out, notes io.Wr
 	members := map[string]bool{}
 	err := eachUser(ctx, from, false, func(u *exported) error {
 		for name := range u.Payload {
-			if !slices.Contains(csvColumns, name) {
+			if !slices.Contains([]string{"given_name", "family_name", "name"}, name) {
 				members[name] = true
 			}
 		}
@@ -132,17 +132,22 @@ func (u *exported) columns() (map[string]string, bool) {
 		}
 		v["hashed_password"], v["password_state"] = c.Hash, c.State
 	}
+	return v, u.payloadColumns(v) && all
+}
+
+// payloadColumns adds the payload, and tells whether that is all of it.
+func (u *exported) payloadColumns(v map[string]string) bool {
+	all := true
 	for name, raw := range u.Payload {
 		text := ""
 		if json.Unmarshal(raw, &text) != nil {
 			all = false
 			continue
 		}
-		if slices.Contains([]string{"given_name", "family_name", "name"}, name) {
-			v[name] = text
-		} else {
-			v[payloadColumn+name] = text
+		if !slices.Contains([]string{"given_name", "family_name", "name"}, name) {
+			name = payloadColumn + name
 		}
+		v[name] = text
 	}
-	return v, all
+	return all
 }

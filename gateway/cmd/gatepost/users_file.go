@@ -121,43 +121,15 @@ func csvRows(in io.Reader) (func() (userRow, error), error) {
 // csvUser makes a line of JSON of a record. Empty columns are as if missing.
 func csvUser(v map[string]string) ([]byte, error) {
 	user := map[string]any{}
-	verified := false
-	if text := v["verified"]; text != "" {
-		var err error
-		if verified, err = strconv.ParseBool(strings.ToLower(text)); err != nil {
-			return nil, errors.New("verified must be true or false")
-		}
+	if err := csvNames(v, user); err != nil {
+		return nil, err
 	}
-	var ids, addresses []map[string]any
-	for _, c := range []struct{ column, kind string }{{"email", "email"}, {"phone", "mobile"}, {"username", "uid"}} {
-		if text := v[c.column]; text != "" {
-			ids = append(ids, map[string]any{"identifier": text, "type": c.kind})
-			if c.kind != "uid" {
-				addresses = append(addresses, map[string]any{"address": text, "type": c.kind, "verified": verified})
-			}
-		}
-	}
-	user["identifiers"], user["verifiable_addresses"] = ids, addresses
 	for _, member := range []string{"external_id", "status"} {
 		if v[member] != "" {
 			user[member] = v[member]
 		}
 	}
-	payload := map[string]any{}
-	for name, text := range v {
-		if member, ok := strings.CutPrefix(name, payloadColumn); ok {
-			payload[member] = text
-		}
-	}
-	for _, member := range []string{"given_name", "family_name", "name"} {
-		if v[member] != "" {
-			payload[member] = v[member]
-		}
-	}
-	if v["name"] == "" && v["given_name"] != "" && v["family_name"] != "" {
-		payload["name"] = v["given_name"] + " " + v["family_name"]
-	}
-	if len(payload) > 0 {
+	if payload := csvPayload(v); len(payload) > 0 {
 		user["payload"] = payload
 	}
 	switch {
@@ -180,4 +152,47 @@ func csvUser(v map[string]string) ([]byte, error) {
 		user["groups"] = groups
 	}
 	return json.Marshal(user)
+}
+
+// csvNames gives a user identifiers and addresses.
+func csvNames(v map[string]string, user map[string]any) error {
+	verified := false
+	if text := v["verified"]; text != "" {
+		var err error
+		if verified, err = strconv.ParseBool(strings.ToLower(text)); err != nil {
+			return errors.New("verified must be true or false")
+		}
+	}
+	var ids, addresses []map[string]any
+	for _, c := range []struct{ column, kind string }{{"email", "email"}, {"phone", "mobile"}, {"username", "uid"}} {
+		text := v[c.column]
+		if text == "" {
+			continue
+		}
+		ids = append(ids, map[string]any{"identifier": text, "type": c.kind})
+		if c.kind != "uid" {
+			addresses = append(addresses, map[string]any{"address": text, "type": c.kind, "verified": verified})
+		}
+	}
+	user["identifiers"], user["verifiable_addresses"] = ids, addresses
+	return nil
+}
+
+// csvPayload is the payload of a user; without a name it is that of the parts.
+func csvPayload(v map[string]string) map[string]any {
+	payload := map[string]any{}
+	for name, text := range v {
+		if member, ok := strings.CutPrefix(name, payloadColumn); ok {
+			payload[member] = text
+		}
+	}
+	for _, member := range []string{"given_name", "family_name", "name"} {
+		if v[member] != "" {
+			payload[member] = v[member]
+		}
+	}
+	if v["name"] == "" && v["given_name"] != "" && v["family_name"] != "" {
+		payload["name"] = v["given_name"] + " " + v["family_name"]
+	}
+	return payload
 }

@@ -94,7 +94,7 @@ func (i *importing) checkpoint() string {
 // resume finds out whether an earlier run was stopped.
 func (i *importing) resume() error {
 	h := sha256.New()
-	fmt.Fprintln(h, i.to.base, i.csv)
+	_, _ = fmt.Fprintln(h, i.to.base, i.csv) // a hash takes everything
 	n, err := io.Copy(h, i.file)
 	if err != nil {
 		return err
@@ -169,10 +169,10 @@ func (i *importing) all(ctx context.Context, next func() (userRow, error)) error
 	size := 0
 	for {
 		row, err := next()
-		if err != nil && !errors.Is(err, io.EOF) {
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
 			return err
 		}
-		ended := err != nil
 		if len(batch) > 0 && (ended || len(batch) == batchRows || size+len(row.line) > batchBytes) {
 			if err := i.batch(ctx, batch); err != nil {
 				return err

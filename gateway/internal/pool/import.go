@@ -153,44 +153,32 @@ func (u *User) external(id string, p *Pool, now time.Time) error {
 	return nil
 }
 
-// bring adds the credentials that an import brings.
+// bring adds the credentials that an import brings. Hashing, which is slow, comes
+// last.
 func (k *Users) bring(ctx context.Context, p *Pool, u *User, in []ImportCredential, now time.Time) error {
-	var plain []NewUserCredential
+	plain := ""
 	for i := range in {
 		c, at := &in[i], fmt.Sprintf("credentials[%d].", i)
 		if u.Credential(c.Type) != nil {
 			return fault.At(fault.Unprocessable, at+"type", "is there twice")
 		}
-		if c.Type != TypePassword {
-			made, err := c.credential(k.config.Ring, at, u, now)
-			if err != nil {
-				return err
-			}
-			if err := c.relearn(at, u, &made); err != nil {
-				return err
-			}
-			u.Credentials = append(u.Credentials, made)
-		} else if stored, err := c.stored(at); err != nil {
-			return err
-		} else if stored == "" {
-			// Hashing comes last, and the place of the credential is its place here.
-			plain = append(plain, c.NewUserCredential)
-			if err := k.policyAt(p, u, at, c); err != nil {
-				return err
-			}
-			u.Credentials = append(u.Credentials, Credential{ID: vault.NewID(), Type: TypePassword, CreatedAt: now, UpdatedAt: now})
-		} else {
-			u.Credentials = append(u.Credentials, Credential{ID: vault.NewID(), Type: TypePassword, CreatedAt: now, UpdatedAt: now, Hash: stored})
+		build := k.bringOther
+		if c.Type == TypePassword {
+			plain, build = c.Password, k.bringPassword
 		}
-		made := u.Credential(c.Type)
-		if err := c.settle(at, made, now); err != nil {
+		made, err := build(p, u, at, c, now)
+		if err == nil {
+			err = c.settle(at, &made, now)
+		}
+		if err != nil {
 			return err
 		}
+		u.Credentials = append(u.Credentials, made)
 	}
-	if len(plain) == 0 {
+	if plain == "" {
 		return nil
 	}
-	hash, err := k.config.Passwords.Make(ctx, p.TenantID, p.PasswordSettings.HashingMethod, plain[0].Password)
+	hash, err := k.config.Passwords.Make(ctx, p.TenantID, p.PasswordSettings.HashingMethod, plain)
 	if err != nil {
 		return err
 	}
@@ -200,6 +188,26 @@ func (k *Users) bring(ctx context.Context, p *Pool, u *User, in []ImportCredenti
 		c.ExpiresAt = p.expiry(now)
 	}
 	return nil
+}
+
+// bringOther makes a credential that is no password.
+func (k *Users) bringOther(_ *Pool, u *User, at string, c *ImportCredential, now time.Time) (Credential, error) {
+	made, err := c.credential(k.config.Ring, at, u, now)
+	if err == nil {
+		err = c.relearn(at, u, &made)
+	}
+	return made, err
+}
+
+// bringPassword makes a password's credential, without the hash of one in the
+// clear.
+func (k *Users) bringPassword(p *Pool, u *User, at string, c *ImportCredential, now time.Time) (Credential, error) {
+	made := Credential{ID: vault.NewID(), Type: TypePassword, CreatedAt: now, UpdatedAt: now}
+	var err error
+	if made.Hash, err = c.stored(at); err == nil && made.Hash == "" {
+		err = k.policyAt(p, u, at, c)
+	}
+	return made, err
 }
 
 func (k *Users) policyAt(p *Pool, u *User, at string, c *ImportCredential) error {

@@ -176,21 +176,29 @@ func (p *planner) pool(ctx context.Context, in Input) error {
 			return err
 		}
 	}
-	n := (&poolRecord{Pool: next}).names()[0]
-	if earlier, ok := p.claimed["/"+n.Key]; ok {
-		return fault.At(fault.Conflict, "name", "is that of "+earlier+" as well")
-	}
-	p.claimed["/"+n.Key] = "the pool " + in.ID
-	other, err := p.pools.records.find(ctx, p.plan.tenant, poolSpace, n)
-	if err == nil && other.Value.Pool.ID != in.ID && other.Value.names()[0] == n {
-		return fault.At(fault.Conflict, "name", "Another pool has this name.")
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err := p.poolName(ctx, &next); err != nil {
 		return err
 	}
 	p.known[in.ID] = next
 	p.plan.pools = append(p.plan.pools, in)
 	return nil
+}
+
+// poolName refuses a name that another pool has, in the dump or in the tenant.
+func (p *planner) poolName(ctx context.Context, next *Pool) error {
+	n := (&poolRecord{Pool: *next}).names()[0]
+	if earlier, ok := p.claimed["/"+n.Key]; ok {
+		return fault.At(fault.Conflict, "name", "is that of "+earlier+" as well")
+	}
+	p.claimed["/"+n.Key] = "the pool " + next.ID
+	other, err := p.pools.records.find(ctx, p.plan.tenant, poolSpace, n)
+	if err == nil && other.Value.Pool.ID != next.ID && other.Value.names()[0] == n {
+		return fault.At(fault.Conflict, "name", "Another pool has this name.")
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (p *planner) user(ctx context.Context, place string, in DumpUser) error {

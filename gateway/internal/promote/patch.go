@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
@@ -102,13 +103,8 @@ func compare(was, now *TenantDump) (changed, gone *TenantDump, err error) {
 	changed, gone = &TenantDump{}, &TenantDump{}
 	var errs []error
 	keep := func(err error) { errs = append(errs, err) }
-	poolID := func(raw *json.RawMessage) string {
-		var p struct{ ID string }
-		_ = json.Unmarshal(*raw, &p) // read has read it
-		return p.ID
-	}
 	keep(differ(was.Schemas, now.Schemas, func(s *pool.Schema) string { return s.ID }, &changed.Schemas, &gone.Schemas))
-	keep(differ(was.Pools, now.Pools, poolID, &changed.Pools, &gone.Pools))
+	keep(differ(was.Pools, now.Pools, idOf, &changed.Pools, &gone.Pools))
 	keep(differ(was.Groups, now.Groups, func(g *pool.InternalGroup) string { return g.UserPoolID + "/" + g.ID }, &changed.Groups, &gone.Groups))
 	keep(differ(was.GroupMembers, now.GroupMembers, func(m *pool.GroupMember) string {
 		return m.UserPoolID + "/" + m.GroupID + "/" + m.UserID
@@ -123,6 +119,15 @@ func compare(was, now *TenantDump) (changed, gone *TenantDump, err error) {
 		p.into(gone)
 	}
 	return changed, gone, errors.Join(errs...)
+}
+
+// idOf is the id of a pool that read has read.
+func idOf(raw *json.RawMessage) string {
+	var p struct {
+		ID string `json:"id"`
+	}
+	_ = json.Unmarshal(*raw, &p)
+	return p.ID
 }
 
 // differ sorts entries into those that are new or other, and those that are gone.
@@ -201,46 +206,46 @@ func (p *person) into(d *TenantDump) {
 	d.UserCredentials = append(d.UserCredentials, p.Credentials...)
 }
 
-// remove removes what a patch took away, from the leaves up.
+// remove removes what a patch took away, from the leaves up. What is gone already
+// is well.
 func (x *Identity) remove(ctx context.Context, tenant string, gone *TenantDump, revs map[string]int64) error {
-	lost := func(err error) bool { return err != nil && !fault.Is(err, fault.NotFound) }
-	for _, c := range gone.Codes {
-		if err := x.dropCode(ctx, tenant, &c); lost(err) {
+	k := x.Keeper
+	erase := x.Delete
+	if erase == nil {
+		erase = k.Users.Delete
+	}
+	slices.Reverse(gone.Groups) // those inside come behind the ones around them
+	for _, step := range []func() error{
+		func() error { return each(gone.Codes, func(c *Code) error { return x.dropCode(ctx, tenant, c) }) },
+		func() error {
+			return each(gone.GroupMembers, func(m *pool.GroupMember) error {
+				return k.Groups.Remove(ctx, tenant, m.UserPoolID, m.GroupID, m.UserID)
+			})
+		},
+		func() error {
+			return each(gone.Groups, func(g *pool.InternalGroup) error { return k.Groups.Delete(ctx, tenant, g.UserPoolID, g.ID, 0) })
+		},
+		func() error {
+			return each(gone.Users, func(u *User) error { return erase(ctx, tenant, u.UserPoolID, u.ID, revs[u.UserPoolID+"/"+u.ID]) })
+		},
+		func() error {
+			return each(gone.Pools, func(raw *json.RawMessage) error { return k.Pools.Delete(ctx, tenant, idOf(raw), 0) })
+		},
+		func() error {
+			return each(gone.Schemas, func(s *pool.Schema) error { return k.Schemas.Delete(ctx, tenant, s.ID, 0) })
+		},
+	} {
+		if err := step(); err != nil {
 			return err
 		}
 	}
-	for _, m := range gone.GroupMembers {
-		if err := x.Keeper.Groups.Remove(ctx, tenant, m.UserPoolID, m.GroupID, m.UserID); lost(err) {
-			return err
-		}
-	}
-	for i := len(gone.Groups) - 1; i >= 0; i-- { // those inside come behind the ones around them
-		if err := x.Keeper.Groups.Delete(ctx, tenant, gone.Groups[i].UserPoolID, gone.Groups[i].ID, 0); lost(err) {
-			return err
-		}
-	}
-	remove := x.Delete
-	if remove == nil {
-		remove = x.Keeper.Users.Delete
-	}
-	for i := range gone.Users {
-		u := &gone.Users[i]
-		if err := remove(ctx, tenant, u.UserPoolID, u.ID, revs[u.UserPoolID+"/"+u.ID]); lost(err) {
-			return err
-		}
-	}
-	for _, raw := range gone.Pools {
-		var p pool.Pool
-		err := json.Unmarshal(raw, &p)
-		if err == nil {
-			err = x.Keeper.Pools.Delete(ctx, tenant, p.ID, 0)
-		}
-		if lost(err) {
-			return err
-		}
-	}
-	for i := range gone.Schemas {
-		if err := x.Keeper.Schemas.Delete(ctx, tenant, gone.Schemas[i].ID, 0); lost(err) {
+	return nil
+}
+
+// each does something with every entry until it fails; NotFound is no failure.
+func each[T any](list []T, do func(*T) error) error {
+	for i := range list {
+		if err := do(&list[i]); err != nil && !fault.Is(err, fault.NotFound) {
 			return err
 		}
 	}
