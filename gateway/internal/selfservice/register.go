@@ -62,7 +62,7 @@ func (s *Service) welcome(ctx context.Context, p *pool.Pool, u *pool.User, in po
 	}
 	to, err := pick(u, code.Activation, w)
 	if err != nil {
-		return nil // a name that cannot receive, and no address: a backend activates it
+		return nil //nolint:nilerr // a name that cannot receive, and no address: a backend activates it
 	}
 	return quiet(s.send(ctx, p, u, code.Activation, to, d))
 }

@@ -190,6 +190,12 @@ func pick(u *pool.User, t code.Type, w Who) (Destination, error) {
 	if w.Address != "" {
 		return named(usable, t, w)
 	}
+	return unnamed(usable, t, w.Identifier)
+}
+
+// unnamed chooses among a user's active addresses when none was asked for: that
+// of the identifier that was typed, else the first.
+func unnamed(usable []*pool.Address, t code.Type, identifier string) (Destination, error) {
 	if t == code.VerifyAddress {
 		return Destination{}, fault.At(fault.Unprocessable, "address", "is required")
 	}
@@ -199,12 +205,12 @@ func pick(u *pool.User, t code.Type, w Who) (Destination, error) {
 	switch {
 	case len(usable) == 0:
 		return Destination{}, fault.At(fault.Unprocessable, "address", "the user has no address that a code can go to")
-	case len(usable) > 1 && t == code.Activation && w.Identifier == "":
+	case len(usable) > 1 && t == code.Activation && identifier == "":
 		return Destination{}, fault.At(fault.Unprocessable, "address", "the user has several addresses: name one")
 	}
-	typed := pool.Spelling(w.Identifier)
+	typed := pool.Spelling(identifier)
 	for _, a := range usable {
-		if w.Identifier != "" && pool.Spelling(a.Value) == typed {
+		if identifier != "" && pool.Spelling(a.Value) == typed {
 			return destination(a), nil
 		}
 	}

@@ -23,7 +23,8 @@ func carol(w *signintest.World) string {
 		Status: pool.StatusActive, Identifiers: []pool.NewUserIdentifier{{Type: pool.Email, Identifier: name}},
 		Credentials: []pool.NewUserCredential{{Type: pool.TypePassword, Password: "a-good-pass-word-9"}},
 		VerifiableAddresses: []pool.NewUserVerifiableAddress{
-			{Type: pool.Email, Address: name, Verified: true}, {Type: pool.Mobile, Address: phoneNumber, Verified: true},
+			{Type: pool.Email, Address: name, Verified: true},
+			{Type: pool.Mobile, Address: phoneNumber, Verified: true},
 			{Type: pool.Email, Address: "new@example.com"},
 		},
 	})
