@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -128,8 +129,8 @@ func updateUser(x *call) (reply, error) {
 		return reply{}, err
 	}
 	ends := in.Status != "" && in.Status != pool.StatusActive
-	if ends && in.Status != old.Status {
-		if err := x.coversRoles(&old); err != nil {
+	if in.Status != "" && in.Status != old.Status { // letting somebody in again decides on their roles as keeping them out does
+		if err := errors.Join(x.coversRoles(&old), x.coversPool(old.PoolID)); err != nil {
 			return reply{}, err
 		}
 	}

@@ -32,8 +32,8 @@ func TestUsersWithRoles(t *testing.T) {
 		{"PUT", "", `{"status":"deleted"}`, 403, 200},
 		{"PUT", "", `{"status":"active","payload":{"given_name":"A","family_name":"B","name":"C"}}`, 200, 200},
 		{"PUT", "", `{"business_metadata":{"a":1}}`, 200, 200},
-		{"POST", "/addresses/remove", `{"address":"%s@example.com"}`, 204, 204},
-		{"POST", "/identifiers/remove", `{"identifier":"%s@example.com"}`, 204, 204},
+		{"POST", "/addresses/remove", `{"address":"%s@example.com"}`, 403, 204},
+		{"POST", "/identifiers/remove", `{"identifier":"%s@example.com"}`, 403, 204},
 		{"GET", "", ``, 200, 200},
 		{"DELETE", "", ``, 403, 204},
 	} {
@@ -48,6 +48,9 @@ func TestUsersWithRoles(t *testing.T) {
 		}
 	}
 	const ann = "/pools/people/users/ann"
+	h.asAdmin("PUT", ann, `{"status":"inactive"}`).want(200)
+	h.do(manager, "PUT", adminPath+ann, `{"status":"active"}`).refused(403, "") // blocked by who may do more
+	h.asAdmin("PUT", ann, `{"status":"active"}`).want(200)
 	h.asAdmin("POST", ann+"/identifiers/add", `{"type":"uid","identifier":"y"}`).want(200)
 	h.asSystem("POST", ann+"/identifiers/add", `{"type":"uid","identifier":"z"}`).want(200) // a scope decides, no role
 	h.asAdmin("DELETE", ann, nil).want(204)

@@ -20,7 +20,7 @@ func removeIdentifier(x *call) (reply, error) {
 	var in struct {
 		Identifier string `json:"identifier"`
 	}
-	if err := x.decode(&in); err != nil {
+	if err := x.changesName(&in); err != nil {
 		return reply{}, err
 	}
 	u, err := x.Users.RemoveIdentifier(x.ctx, x.owner, x.param("ipID"), x.param("userID"), in.Identifier)
@@ -49,7 +49,7 @@ func removeAddress(x *call) (reply, error) {
 	var in struct {
 		Address string `json:"address"`
 	}
-	if err := x.decode(&in); err != nil {
+	if err := x.changesName(&in); err != nil {
 		return reply{}, err
 	}
 	u, err := x.Users.RemoveAddress(x.ctx, x.owner, x.param("ipID"), x.param("userID"), in.Address)
@@ -57,8 +57,9 @@ func removeAddress(x *call) (reply, error) {
 }
 
 // changesName reads the body of an operation that may give a user a name of the
-// caller's choice. Codes that reset passwords go to such names, and federated
-// ones sign in by themselves, so the caller could become that user.
+// caller's choice, or take one away. Codes that reset passwords go to such names,
+// and federated ones sign in by themselves, so the caller could become that user;
+// and a name that was taken away is free for another user.
 func (x *call) changesName(into any) error {
 	if err := x.decode(into); err != nil {
 		return err

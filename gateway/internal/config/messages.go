@@ -162,6 +162,7 @@ func (r *rules) messages(m Messages) {
 		{"per_address_hour", l.PerAddressHour},
 		{"per_address_day", l.PerAddressDay},
 		{"per_network_hour", l.PerNetworkHour},
+		{"per_asker_hour", l.PerAskerHour},
 		{"sms_per_hour", l.SMSPerHour},
 		{"sms_per_country_hour", l.SMSPerCountryHour},
 	} {

@@ -116,12 +116,13 @@ func value(e *list.Element) *bucket {
 }
 
 // Network returns the key of the network that an address counts for: IPv4
-// addresses singly, IPv6 by /64, which one subscriber has as a whole (RFC 6177).
+// addresses singly, IPv6 by /56, which one subscriber commonly has as a whole (RFC
+// 6177).
 // An invalid address counts for one network of its own.
 func Network(addr netip.Addr) string {
 	addr = addr.Unmap().WithZone("")
 	if addr.Is4() || !addr.IsValid() {
 		return addr.String()
 	}
-	return netip.PrefixFrom(addr, 64).Masked().String()
+	return netip.PrefixFrom(addr, 56).Masked().String()
 }

@@ -94,11 +94,11 @@ func TestBucketsTogether(t *testing.T) {
 func TestNetwork(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"192.0.2.7":           "192.0.2.7",
-		"::ffff:192.0.2.7":    "192.0.2.7",
-		"2001:db8:1:2:3::4":   "2001:db8:1:2::/64",
-		"2001:db8:1:2:ffff::": "2001:db8:1:2::/64",
-		"fe80::1%eth0":        "fe80::/64",
+		"192.0.2.7":            "192.0.2.7",
+		"::ffff:192.0.2.7":     "192.0.2.7",
+		"2001:db8:1:2:3::4":    "2001:db8:1::/56",
+		"2001:db8:1:ff:ffff::": "2001:db8:1::/56",
+		"fe80::1%eth0":         "fe80::/56",
 	} {
 		if got := limit.Network(netip.MustParseAddr(in)); got != want {
 			t.Errorf("Network(%s) = %s, want %s", in, got, want)

@@ -51,13 +51,13 @@ var protected = []struct {
 	{KindChangeTOTPSecret, code},
 	{KindCodeInspect, code},
 	{KindCodeVerify, code},
-	{KindConfirmPassword, long},
+	{KindConfirmPassword, code}, // by the code of a reset
 	{KindRegistration, code},
 	{KindSelfActivation, code},
 	{KindSelfChangePassword, long},
 	{KindSelfChangeTOTPSecret, code},
 	{KindSelfRegister, code},
-	{KindSetCredential, code}, // by the code of a reset
+	{KindSetCredential, code}, // likewise
 	{KindVerifyPassword, long},
 	{KindMFA, code},
 }

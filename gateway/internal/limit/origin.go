@@ -24,6 +24,9 @@ func OriginOf(ctx context.Context) Origin {
 	return o
 }
 
+// Knows tells whether the browser is one that who has signed in with before.
+func (o Origin) Knows(who string) bool { return o.Device != nil && o.Device(who) != "" }
+
 // source names who's tries from here, and tells whether they come from a device
 // that is known to be who's.
 func (o Origin) source(who string) (key string, known bool) {

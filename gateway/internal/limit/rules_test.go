@@ -98,7 +98,7 @@ func TestRules(t *testing.T) {
 	}
 	w.rule(w.Rules, "acme", limit.KindVerifyPassword, own)
 	w.rule(w.Rules, "other", limit.KindVerifyPassword, byDefault)
-	w.rule(w.Rules, "acme", limit.KindConfirmPassword, byDefault)
+	w.rule(w.Rules, "acme", limit.KindChangePassword, byDefault)
 	if _, err := w.Set(ctx, protect(limit.KindMFA, 0, 0)); err != nil {
 		t.Error(err)
 	}

@@ -22,6 +22,7 @@ type Limits struct {
 	PerAddressHour    int            `json:"per_address_hour"`     // messages to one address
 	PerAddressDay     int            `json:"per_address_day"`      //
 	PerNetworkHour    int            `json:"per_network_hour"`     // messages that one network asks for
+	PerAskerHour      int            `json:"per_asker_hour"`       // messages to one address that one network asks for
 	SMSPerHour        int            `json:"sms_per_hour"`         // of the tenant
 	SMSPerCountryHour int            `json:"sms_per_country_hour"` // of the tenant to one country calling code
 	SMSCountries      []string       `json:"sms_countries"`        // the only countries that get SMS, by ISO 3166 code; empty: all
@@ -31,7 +32,7 @@ type Limits struct {
 func DefaultLimits() Limits {
 	return Limits{
 		Cooldown:       store.Duration(30 * time.Second),
-		PerAddressHour: 10, PerAddressDay: 30, PerNetworkHour: 60,
+		PerAddressHour: 10, PerAddressDay: 30, PerNetworkHour: 300, PerAskerHour: 5,
 		SMSPerHour: 200, SMSPerCountryHour: 50,
 	}
 }
@@ -39,6 +40,7 @@ func DefaultLimits() Limits {
 // The kinds of counters.
 const (
 	countNetwork = "message_network"
+	countAsker   = "message_asker"
 	countAgain   = "message_again"
 	countHour    = "message_hour"
 	countDay     = "message_day"
@@ -51,6 +53,8 @@ func (l Limits) rule(_ context.Context, _, kind string) (limit.Rule, error) {
 	switch kind {
 	case countNetwork:
 		return limit.Rule{Max: l.PerNetworkHour, Window: time.Hour}, nil
+	case countAsker:
+		return limit.Rule{Max: l.PerAskerHour, Window: time.Hour}, nil
 	case countAgain:
 		if l.Cooldown <= 0 {
 			return limit.Rule{}, nil
@@ -69,13 +73,16 @@ func (l Limits) rule(_ context.Context, _, kind string) (limit.Rule, error) {
 }
 
 // spend counts a message, or refuses it. The asker's own budget comes first and
-// the tenant's last: who is over the first cannot use up what others need.
+// the tenant's last: who is over the first cannot use up what others need. A
+// browser with which the person has signed in before has no budget of its own.
 func (n *Notifier) spend(ctx context.Context, m *Message) error {
 	type counter struct{ kind, key string }
 	to := m.Channel + "/" + strings.ToLower(m.To)
 	var list []counter
-	if !m.Operator {
-		list = append(list, counter{countNetwork, limit.OriginOf(ctx).Network})
+	if from := limit.OriginOf(ctx); !m.Operator && !from.Knows(m.Pool+"/"+m.User) {
+		// One stranger alone must not use up what an address may get: the person
+		// would be left without codes.
+		list = append(list, counter{countNetwork, from.Network}, counter{countAsker, from.Network + " " + to})
 	}
 	list = append(list, counter{countAgain, to + "/" + string(m.Kind)}, counter{countHour, to}, counter{countDay, to})
 	if m.Channel == SMS {

@@ -64,15 +64,28 @@ func TestBudgets(t *testing.T) {
 			},
 		},
 		{
-			name: "one network", passes: 60, wait: time.Hour,
+			name: "one network", set: func(l *notify.Limits) { l.PerNetworkHour = 60 }, passes: 60, wait: time.Hour,
 			ask: func(i int) (context.Context, notify.Message) {
 				return by("net"), to(notify.OTP, fmt.Sprint(i, "@example.com"))
 			},
 		},
 		{
-			name: "nobody knows who asks", passes: 60, wait: time.Hour,
+			name: "nobody knows who asks", set: func(l *notify.Limits) { l.PerNetworkHour = 60 }, passes: 60, wait: time.Hour,
 			ask: func(i int) (context.Context, notify.Message) {
 				return context.Background(), to(notify.OTP, fmt.Sprint(i, "@example.com"))
+			},
+		},
+		{
+			name: "one network to one address", apart: 31 * time.Second, passes: 5, wait: time.Hour - 155*time.Second,
+			ask: func(int) (context.Context, notify.Message) { return by("net"), to(notify.OTP, "jan@example.com") },
+		},
+		{
+			name: "a browser that is known", apart: 31 * time.Second, passes: 10, wait: time.Hour - 310*time.Second,
+			ask: func(int) (context.Context, notify.Message) {
+				m := to(notify.OTP, "jan@example.com")
+				return limit.WithOrigin(context.Background(), limit.Origin{Network: "net", Device: func(who string) string {
+					return map[string]string{m.Pool + "/" + m.User: "his laptop"}[who]
+				}}), m
 			},
 		},
 		{
