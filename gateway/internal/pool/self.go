@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -192,12 +193,12 @@ func (h hiding) hides() bool {
 
 // strip returns an object without its hidden members, the others as they are.
 func (h hiding) strip(raw json.RawMessage) (json.RawMessage, error) {
-	if !h.hides() {
+	if !h.hides() || !bytes.HasPrefix(raw, []byte("{")) { // stored without blanks; what is no object has no members
 		return raw, nil
 	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
-		return raw, nil // no object: the schema says nothing of it
+		return nil, fmt.Errorf("metadata: %w", err)
 	}
 	for name, p := range h.Properties {
 		v, ok := all[name]

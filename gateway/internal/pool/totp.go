@@ -40,15 +40,15 @@ func (k *Users) seal(u *User, secret string, now time.Time) error {
 }
 
 // SetTOTP gives a user a TOTP secret in base32, in the place of the former one.
-// It ends nothing: recovery codes and sessions stay. Unprocessable when it is no
-// secret.
+// Browsers that needed no second factor need one again; recovery codes and
+// sessions stay. Unprocessable when it is no secret.
 func (k *Users) SetTOTP(ctx context.Context, tenant, pool, user, secret string, o CredentialOptions) error {
 	field := orElse(o.Field, "new_totp_secret")
 	secret, err := credential.ParseTOTPSecret(field, secret)
 	if err != nil {
 		return err
 	}
-	w := writing{spend: o.Spend, subject: audit.SubjectTOTP, action: audit.ActionResetCompleted}
+	w := writing{forgets: true, spend: o.Spend, subject: audit.SubjectTOTP, action: audit.ActionResetCompleted}
 	_, err = k.change(ctx, tenant, pool, user, w, func(_ *Pool, u *User, now time.Time) error {
 		if o.First && u.Credential(TypeTOTP) != nil {
 			return fault.At(fault.Unprocessable, field, "The user has a TOTP secret already.")
@@ -62,10 +62,11 @@ func (k *Users) SetTOTP(ctx context.Context, tenant, pool, user, secret string, 
 	return err
 }
 
-// RemoveTOTP takes the TOTP secret from a user, and the recovery codes with it.
-// NotFound when there is none.
+// RemoveTOTP takes the TOTP secret from a user, and the recovery codes with it;
+// browsers that needed no second factor need one again. NotFound when there is
+// none.
 func (k *Users) RemoveTOTP(ctx context.Context, tenant, pool, user string) error {
-	_, err := k.change(ctx, tenant, pool, user, writing{details: "totp removed"}, func(_ *Pool, u *User, _ time.Time) error {
+	_, err := k.change(ctx, tenant, pool, user, writing{forgets: true, details: "totp removed"}, func(_ *Pool, u *User, _ time.Time) error {
 		if u.Credential(TypeTOTP) == nil {
 			return fault.New(fault.NotFound, "The user has no TOTP secret.", nil)
 		}
