@@ -236,7 +236,7 @@ func (o SetOptions) replace(p *Pool, u *User, hash string, now time.Time) error 
 	}
 	c := u.credential(TypePassword, now)
 	c.Former = former(c, int(p.PasswordPolicy.NotUsedSince)-1)
-	c.Hash, c.State, c.ChangeUntil, c.UpdatedAt, c.ExpiresAt = hash, o.State, time.Time{}, now, p.expiry(now)
+	c.Hash, c.State, c.ChangeUntil, c.UpdatedAt, c.SetAt, c.ExpiresAt = hash, o.State, time.Time{}, now, now, p.expiry(now)
 	return nil
 }
 

@@ -19,3 +19,10 @@ func Canonical(address string) string {
 	}
 	return canonical(address)
 }
+
+// Spelling returns one text for all the spellings under which an identifier finds
+// the same user in this pool: tries at nobody are counted for it, so that they
+// are told from tries at somebody by nothing.
+func (p *Pool) Spelling(identifier string) string {
+	return lookup(identifier, p.IdentifierCaseInsensitive).Key
+}

@@ -124,6 +124,7 @@ type Credential struct {
 	ExpiresAt time.Time `json:"expires_at,omitzero"` // zero: never
 
 	Hash        string    `json:"hash,omitempty"`        // of a password
+	SetAt       time.Time `json:"set_at,omitzero"`       // when a password took the place of another
 	Former      []string  `json:"former,omitempty"`      // hashes of former passwords, newest first
 	ChangeUntil time.Time `json:"change_until,omitzero"` // see Users.CheckPassword
 

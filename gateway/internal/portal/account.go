@@ -13,7 +13,6 @@ import (
 	"github.com/gatepost/gatepost/authctx"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
-	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/page"
@@ -97,10 +96,8 @@ func (p *Portal) own(ctx context.Context, c *fiber.Ctx) (*own, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.Rates != nil {
-		if err := p.Rates.Take(ctx, space.Tenant, limit.ModuleIdentityPublic, limit.Network(web.Read(c).ClientIP)); err != nil {
-			return nil, err
-		}
+	if err := p.withinRate(ctx, c, space.Tenant); err != nil {
+		return nil, err
 	}
 	x := &own{p: p, c: c, ctx: p.Signin.WithOrigin(ctx, space.Tenant, Browser(c)), space: space}
 	if x.current, err = p.Signin.Current(ctx, space, Browser(c)); err != nil {

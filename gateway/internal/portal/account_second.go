@@ -81,10 +81,11 @@ func (x *own) setUpTOTP() error {
 	if !ok {
 		return x.show(http.StatusForbidden, []page.FieldError{{Say: "Nothing has changed: setting up the authenticator app took too long. Please start again."}})
 	}
-	if _, ok := credential.CheckTOTP(secret, x.form.Get("totp"), x.p.Now(), 0); !ok {
+	used, ok := credential.CheckTOTP(secret, x.form.Get("totp"), x.p.Now(), 0)
+	if !ok {
 		return x.showTOTP(secret, sealed, http.StatusUnprocessableEntity, []page.FieldError{{Field: "totp", Say: fieldTOTP}})
 	}
-	err := x.p.Signin.Users.SetTOTP(x.ctx, x.space.Tenant, x.owner.ID, x.user.ID, secret, pool.CredentialOptions{First: true})
+	err := x.p.Signin.Users.SetTOTP(x.ctx, x.space.Tenant, x.owner.ID, x.user.ID, secret, pool.CredentialOptions{First: true, Step: used})
 	if err != nil {
 		return x.again(err)
 	}

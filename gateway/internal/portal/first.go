@@ -96,7 +96,7 @@ func (x *step) showFirst(v first, status int, errs []page.FieldError) error {
 		if slices.Contains(list, page.ModePassword) {
 			d.ForgotURL = x.pageURL("reset")
 		}
-		if slices.Contains(list, page.ModePasskey) {
+		if slices.Contains(list, page.ModePasskey) && len(owner.SecondFactorAuthenticationMechanisms) == 0 {
 			d.LostURL = x.pageURL("passkey")
 		}
 	}

@@ -39,6 +39,9 @@ func (p *Portal) running(ctx context.Context, c *fiber.Ctx) (*step, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.withinRate(ctx, c, tenant); err != nil {
+		return nil, err
+	}
 	q, err := web.Query(c)
 	if err != nil {
 		return nil, err

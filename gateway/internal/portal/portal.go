@@ -60,6 +60,14 @@ func (p *Portal) Mount(r fiber.Router) {
 	p.mountAccount(r)
 }
 
+// withinRate refuses a network that asks for pages more often than people do.
+func (p *Portal) withinRate(ctx context.Context, c *fiber.Ctx, tenant string) error {
+	if p.Rates == nil {
+		return nil
+	}
+	return p.Rates.Take(ctx, tenant, limit.ModuleIdentityPublic, limit.Network(web.Read(c).ClientIP))
+}
+
 // relatedOrigins lists the origins that may use passkeys of this host (Web
 // Authentication Level 3, section 5.11.1).
 func (p *Portal) relatedOrigins(c *fiber.Ctx) error {

@@ -119,6 +119,9 @@ func (x *visit) registerUser() error {
 	if r.draft.Address == "" && channel(r.draft.Identifier) == "" && r.draft.Identifier != "" {
 		return x.showRegister(r, http.StatusUnprocessableEntity, []page.FieldError{{Field: "otp_address", Say: "A user name receives no message. Enter an email, too."}})
 	}
+	if r.draft.Address != "" && channel(r.draft.Identifier) != "" { // it would be theirs without proof
+		return x.showRegister(r, http.StatusUnprocessableEntity, []page.FieldError{{Field: "otp_address", Say: "Leave this empty: the message goes to the email or number above."}})
+	}
 	payload, err := x.p.profile(x.ctx, &x.owner, typed)
 	if err == nil {
 		r.draft.Payload = payload

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -25,10 +26,18 @@ var (
 	lostTOTP     = lost{code.ResetTOTP, page.ForTOTP, "reset-totp"}
 )
 
-// allowed refuses where people may not replace credentials themselves.
-func (x *visit) allowed() error {
-	if x.owner.ResetCredentialsSettings.DoNotAllowUsersToSelfResetCredentials {
+// allowed refuses where people may not replace this themselves: the pool says so,
+// does not have it, or asks for a second factor. What a mailbox alone can replace
+// is no second factor.
+func (l lost) allowed(x *visit) error {
+	p := &x.owner
+	switch {
+	case p.ResetCredentialsSettings.DoNotAllowUsersToSelfResetCredentials:
 		return fault.New(fault.Denied, "Ask whoever runs this service to reset your credentials.", nil)
+	case l.code == code.EnrollWebAuthn && !slices.Contains(modes(p), page.ModePasskey):
+		return fault.New(fault.NotFound, "There is no such page here.", nil)
+	case l.code != code.ResetPassword && len(p.SecondFactorAuthenticationMechanisms) > 0:
+		return fault.New(fault.Denied, "This cannot be replaced by a message alone here. Sign in with a recovery code, or ask whoever runs this service.", nil)
 	}
 	return nil
 }
@@ -36,7 +45,7 @@ func (x *visit) allowed() error {
 // lostForm shows, without a code, who has lost something; with one, what
 // replaces it. It uses nothing up.
 func (l lost) form(x *visit) error {
-	if err := x.allowed(); err != nil {
+	if err := l.allowed(x); err != nil {
 		return err
 	}
 	if c := x.query.Get("code"); c != "" {
@@ -91,7 +100,7 @@ func (l lost) showReset(x *visit, r resetting, status int, errs []page.FieldErro
 // submit takes the form: of who has lost something, of the code that came, or of
 // what replaces it.
 func (l lost) submit(x *visit) error {
-	if err := x.allowed(); err != nil {
+	if err := l.allowed(x); err != nil {
 		return err
 	}
 	if x.query.Get("code") != "" {

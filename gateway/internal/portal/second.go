@@ -58,13 +58,6 @@ func (x *step) showSecond(v second, status int, errs []page.FieldError) error {
 	if slices.Contains(d.Modes, page.ModePasskey) {
 		d.Passkey = x.passkeyCalls("login")
 	}
-	owner, err := x.pool()
-	if err != nil {
-		return err
-	}
-	if slices.Contains(d.Modes, page.ModeTOTP) && !owner.ResetCredentialsSettings.DoNotAllowUsersToSelfResetCredentials {
-		d.LostURL = x.pageURL("reset-totp")
-	}
 	return x.show(status, d)
 }
 

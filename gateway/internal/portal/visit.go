@@ -10,7 +10,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
-	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/page"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -75,10 +74,8 @@ func (p *Portal) visit(ctx context.Context, c *fiber.Ctx) (*visit, error) {
 		return nil, err
 	}
 	x := &visit{p: p, c: c, ctx: p.Signin.WithOrigin(ctx, tenant, Browser(c))}
-	if p.Rates != nil {
-		if err := p.Rates.Take(ctx, tenant, limit.ModuleIdentityPublic, limit.Network(web.Read(c).ClientIP)); err != nil {
-			return nil, err
-		}
+	if err := p.withinRate(ctx, c, tenant); err != nil {
+		return nil, err
 	}
 	if x.query, err = web.Query(c); err != nil {
 		return nil, err

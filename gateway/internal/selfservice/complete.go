@@ -2,6 +2,7 @@ package selfservice
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,7 +96,7 @@ func (s *Service) of(p *pool.Pool, u *pool.User, w Who, typed string) code.Subje
 	if id, _, ok := code.Split(typed); ok && name == "" {
 		name = id
 	}
-	at.User = code.Nobody + pool.Spelling(name)
+	at.User = code.Nobody + p.Spelling(name)
 	return at
 }
 
@@ -187,6 +188,9 @@ func (s *Service) complete(ctx context.Context, tenant, poolID string, w Who, ty
 	}
 	at := s.of(&p, &u, w, typed)
 	seen, err := s.Codes.Peek(ctx, c.kind, at, c.code, "", short)
+	if err == nil && !holds(&u, &seen) {
+		err = code.ErrWrong
+	}
 	if err != nil {
 		return Carried{}, s.refused(ctx, &p, &u, c.code, start, err)
 	}
@@ -194,6 +198,18 @@ func (s *Service) complete(ctx context.Context, tenant, poolID string, w Who, ty
 		return Carried{}, s.refused(ctx, &p, &u, c.code, start, s.raced(ctx, c.kind, at, seen, short, err))
 	}
 	return carried(seen), s.accepted(ctx, &p, &u, c.code)
+}
+
+// holds tells whether a code is still good for its user: the address that it went
+// to is theirs, and no password was set since. Who could read somebody's mailbox
+// for a while must not come back when the person has put things in order.
+func holds(u *pool.User, seen *code.Code) bool {
+	if c := u.Credential(pool.TypePassword); c != nil && c.SetAt.After(seen.Made) {
+		return false
+	}
+	return seen.Address == "" || slices.ContainsFunc(u.Addresses, func(a pool.Address) bool {
+		return a.Value == seen.Address && a.Status == pool.StatusActive
+	})
 }
 
 // ResetPassword sets a new password by a code, in whatever state the old one is,

@@ -87,7 +87,7 @@ func (s *Service) NewPassword(ctx context.Context, space *live.Space, l login.Lo
 	if !ok || login.Next(l) != login.NewPassword || l.Pool != p.IdentityPoolID {
 		return Outcome{}, login.ErrGone
 	}
-	if err := s.stillProven(ctx, space, l); err != nil {
+	if _, _, err := s.half(ctx, space, l); err != nil { // also when another password was set meanwhile
 		return Outcome{}, err
 	}
 	ctx = s.actor(ctx, space, l, p)
