@@ -67,7 +67,7 @@ func plain(t *testing.T, m *mail.Message) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	body := io.Reader(m.Body)
+	var body io.Reader = m.Body
 	if strings.HasPrefix(kind, "multipart/") {
 		part, err := multipart.NewReader(m.Body, params["boundary"]).NextPart() // undoes quoted-printable
 		if err != nil {

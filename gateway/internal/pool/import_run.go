@@ -122,7 +122,10 @@ func (r *importRun) check(ctx context.Context, i int) {
 	if row.User.ExternalID != "" {
 		had, err := r.users.holder(ctx, r.pool, externalName(row.User.ExternalID))
 		if err == nil {
-			r.end(i, ImportUnchanged, had.ID, nil)
+			if had.ID == r.id(row) { // written by this run, whose answer got lost
+				err = r.join(ctx, i, &had)
+			}
+			r.end(i, orElse(failed(err), ImportUnchanged), had.ID, err)
 			return
 		}
 		if !errors.Is(err, store.ErrNotFound) {
@@ -217,17 +220,36 @@ func (r *importRun) write(ctx context.Context, i int) {
 	if fault.Is(err, fault.Conflict) {
 		// Perhaps this is the row's own user, written before the answer got lost.
 		if there, look := r.there(ctx, &u); look == nil && there != "" {
-			r.end(i, there, u.ID, nil)
+			err = r.join(ctx, i, &u)
+			r.end(i, orElse(failed(err), there), u.ID, err)
 			return
 		}
 		if r.pending(ctx, &u) {
 			err = fault.New(fault.Unavailable, "Somebody is being written with such a name at this moment; try again in a minute.", err)
 		}
 	}
-	if err == nil && len(r.rows[i].User.Groups) > 0 {
-		err = r.options.Join(ctx, &made, r.rows[i].User.Groups)
+	if err == nil {
+		err = r.join(ctx, i, &made)
 	}
 	r.conclude(i, &u, err)
+}
+
+// join makes a user a member of the groups of their row. It may be done again: a
+// row whose user was written and whose membership was not comes a second time.
+func (r *importRun) join(ctx context.Context, i int, u *User) error {
+	groups := r.rows[i].User.Groups
+	if len(groups) == 0 || r.options.Join == nil || r.options.DryRun {
+		return nil
+	}
+	return r.options.Join(ctx, u, groups)
+}
+
+// failed is the outcome of a row with an error, "" without one.
+func failed(err error) string {
+	if err == nil {
+		return ""
+	}
+	return ImportFailed
 }
 
 // pending tells whether a name of the user is claimed for somebody who is not

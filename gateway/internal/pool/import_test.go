@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -226,5 +227,41 @@ func TestExportAndImport(t *testing.T) {
 	}
 	if page := must[[]pool.ExportUser](t)(w.Users.Export(t.Context(), tenantID, "p", "a", 1, false)); len(page) != 1 || page[0].ID != "b" || page[0].Credentials != nil {
 		t.Error(encode(t, page))
+	}
+}
+
+// A membership that failed after its user was written is made up for when the row
+// comes again, with and without an external id.
+func TestImportMakesUpForLostMemberships(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.pool("p", insensitive)
+	rows := []string{
+		`{"external_id":"e1","groups":["g"],"status":"active","payload":{"given_name":"A","family_name":"B","name":"C"}}`,
+		`{"identifiers":[{"type":"email","identifier":"x@example.com"}],"groups":["g"],"status":"active","payload":{"given_name":"A","family_name":"B","name":"C"}}`,
+	}
+	joined := map[string]int{}
+	var mu sync.Mutex
+	o := pool.ImportOptions{Run: "r", Join: func(context.Context, *pool.User, []string) error { return store.ErrUnavailable }}
+	if d := cmp.Diff([]string{"failed ", "failed "}, brief(w.bring("p", o, rows...))); d != "" {
+		t.Fatal(d)
+	}
+	o.Join = func(_ context.Context, u *pool.User, groups []string) error {
+		mu.Lock()
+		defer mu.Unlock()
+		joined[u.ID] += len(groups)
+		return nil
+	}
+	again := w.bring("p", o, rows...)
+	if d := cmp.Diff([]string{"unchanged", "unchanged"}, brief(again)); d != "" {
+		t.Error(d)
+	}
+	if joined[again[0].ID] != 1 || joined[again[1].ID] != 1 {
+		t.Errorf("joined %v", joined)
+	}
+	o.Run = "another"
+	w.bring("p", o, rows[0])
+	if joined[again[0].ID] != 1 {
+		t.Error("another run changes who was there before")
 	}
 }
