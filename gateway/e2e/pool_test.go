@@ -67,15 +67,16 @@ func plain(t *testing.T, m *mail.Message) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var body io.Reader = m.Body
-	if strings.HasPrefix(kind, "multipart/") {
-		part, err := multipart.NewReader(m.Body, params["boundary"]).NextPart() // undoes quoted-printable
-		if err != nil {
+	var body io.Reader
+	switch {
+	case strings.HasPrefix(kind, "multipart/"):
+		if body, err = multipart.NewReader(m.Body, params["boundary"]).NextPart(); err != nil { // undoes quoted-printable
 			t.Fatal(err)
 		}
-		body = part
-	} else if m.Header.Get("Content-Transfer-Encoding") == "quoted-printable" {
-		body = quotedprintable.NewReader(body)
+	case m.Header.Get("Content-Transfer-Encoding") == "quoted-printable":
+		body = quotedprintable.NewReader(m.Body)
+	default:
+		body = m.Body
 	}
 	raw, err := io.ReadAll(body)
 	if err != nil {
