@@ -37,6 +37,10 @@ type Registered struct {
 	Renewed bool // it was that of a user who never activated, who is replaced
 }
 
+// registrants is how many may register one name at the same moment: each round
+// that fails means that another one got through.
+const registrants = 64
+
 // registrant is a registration that was checked.
 type registrant struct {
 	Registration
@@ -184,7 +188,7 @@ func (u *User) renewable() bool {
 // changed meanwhile.
 func (k *Users) enter(ctx context.Context, p *Pool, r *registrant) (Registered, error) {
 	contended := false // somebody has claimed the name who does not have it yet
-	for range tries {
+	for range registrants {
 		rival, err := k.rival(ctx, p, r)
 		if err == nil && rival.ID == "" && contended {
 			rival, err = k.claimant(ctx, p, r)
