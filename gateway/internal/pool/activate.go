@@ -36,17 +36,6 @@ type activation struct {
 	hash   string // of the password, once it was made
 }
 
-// CheckActivation reports what would refuse an activation; see Activate. It
-// writes nothing.
-func (k *Users) CheckActivation(ctx context.Context, tenant, pool, user string, in Activation) error {
-	p, u, err := k.load(ctx, tenant, pool, user)
-	if err != nil {
-		return err
-	}
-	_, err = k.activation(ctx, &p, &u, in)
-	return err
-}
-
 // Activate makes a new user active, in one write: the address is verified and,
 // when the user has no identifier of its type, becomes one; the credentials are
 // set. Errors: Unprocessable when the user is not new, a credential is there

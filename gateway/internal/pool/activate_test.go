@@ -25,9 +25,6 @@ func TestActivate(t *testing.T) {
 	in := pool.Activation{
 		Address: "anna@EXAMPLE.com", Password: "sesame", TOTPSecret: credential.NewTOTPSecret(), Passkeys: []credential.Passkey{passkey("a")}, Registration: r.Registration,
 	}
-	if err := w.Users.CheckActivation(ctx, tenantID, "p", r.ID, in); err != nil || len(w.told()) != 0 {
-		t.Fatalf("the check: %v", err)
-	}
 	u := must[pool.User](t)(w.Users.Activate(ctx, tenantID, "p", r.ID, in))
 	if u.Status != pool.StatusActive || !u.StatusUpdatedAt.Equal(w.Now()) || u.Registration != "" || !u.SelfRegistered {
 		t.Errorf("%+v", u)
@@ -79,7 +76,6 @@ func TestActivateRules(t *testing.T) {
 	} {
 		spent := 0
 		tc.in.Spend = func(context.Context) error { spent++; return nil }
-		wants(t, tc.name+", checked", w.Users.CheckActivation(ctx, tenantID, "p", tc.user, tc.in), tc.kind, tc.field)
 		_, err := w.Users.Activate(ctx, tenantID, "p", tc.user, tc.in)
 		wants(t, tc.name, err, tc.kind, tc.field)
 		if spent != 0 {

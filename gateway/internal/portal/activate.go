@@ -68,7 +68,7 @@ func (x *visit) inspect(a *activating) error {
 // another browser is not trusted: whoever registered somebody else's address
 // would know it.
 func (x *visit) activationView(seen *selfservice.Inspection) page.View {
-	have := methods(&x.owner)
+	have := modes(&x.owner)
 	switch {
 	case seen.Prompt == promptPasskey && slices.Contains(have, page.ModePasskey):
 		return page.WebAuthnView
@@ -100,7 +100,7 @@ func (x *visit) showActivate(a activating, status int, errs []page.FieldError) e
 	if a.askCode {
 		v.Action, v.View = x.here("activate"), page.ActivateView
 	}
-	for _, m := range methods(&x.owner) {
+	for _, m := range modes(&x.owner) {
 		if m != page.ModeCode && a.view != page.ActivateView && !a.askCode {
 			v.Modes = append(v.Modes, m)
 		}

@@ -32,9 +32,6 @@ type registering struct {
 	typed map[string]string // of the first step
 }
 
-// methods are the credentials that one may register with.
-func methods(p *pool.Pool) []page.Mode { return modes(p) }
-
 func (x *visit) registerForm() error {
 	return x.showRegister(registering{view: page.UserEntry}, http.StatusOK, nil)
 }
@@ -49,7 +46,7 @@ func (x *visit) showRegister(r registering, status int, errs []page.FieldError) 
 	}
 	v := page.Register{
 		CSRF: x.token, Action: self(x.c), App: x.brand(), View: r.view, Identifier: r.draft.Identifier, Address: r.draft.Address,
-		AllowPhone: true, AskAddress: true, Fields: fields, Methods: methods(&x.owner), Rules: rules(x.owner.PasswordPolicy),
+		AllowPhone: true, AskAddress: true, Fields: fields, Methods: modes(&x.owner), Rules: rules(x.owner.PasswordPolicy),
 		Errors: errs, SignInURL: x.back(),
 	}
 	if r.view != page.UserEntry {
@@ -103,7 +100,7 @@ func (x *visit) register() error {
 	return x.finish(r, x.form.Get("password"), promptPassword)
 }
 
-func (x *visit) offers(m page.Mode) bool { return slices.Contains(methods(&x.owner), m) }
+func (x *visit) offers(m page.Mode) bool { return slices.Contains(modes(&x.owner), m) }
 
 // registerUser takes the first step: who they are.
 func (x *visit) registerUser() error {
@@ -133,7 +130,7 @@ func (x *visit) registerUser() error {
 		return x.again(err, func(status int, errs []page.FieldError) error { return x.showRegister(r, status, errs) })
 	}
 	r.view = page.CredentialEntry
-	if list := methods(&x.owner); len(list) == 1 {
+	if list := modes(&x.owner); len(list) == 1 {
 		switch list[0] {
 		case page.ModeCode:
 			return x.finish(r, "", promptNothing)

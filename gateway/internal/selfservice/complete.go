@@ -12,7 +12,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
-	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // ownerLife is how long the message to the owner of a taken name is worth
@@ -100,31 +99,23 @@ func (s *Service) of(p *pool.Pool, u *pool.User, w Who, typed string) code.Subje
 	return at
 }
 
-// spending is a context for looking again at a code that a Peek has found right.
-// That was the try: this is no other guess, and must not fail because others
-// guess. So it has an origin of its own.
-func spending(ctx context.Context) context.Context {
-	once := vault.NewID()
-	return limit.WithOrigin(ctx, limit.Origin{Device: func(string) string { return "spend/" + once }})
-}
-
 // spend takes a code that a Peek has found right: of several at once one can.
-func (s *Service) spend(kind string, at code.Subject, seen code.Code, short string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		_, err := s.Codes.Take(spending(ctx), kind, at, seen.Type, seen.Address, short)
-		return err
-	}
+func (s *Service) spend(seen code.Code) func(context.Context) error {
+	return func(ctx context.Context) error { return s.Codes.Spend(ctx, seen) }
 }
 
 // raced is the error of a completion: when somebody else has taken the code
 // meanwhile, what they did is why it failed, and only that is told.
-func (s *Service) raced(ctx context.Context, kind string, at code.Subject, seen code.Code, short string, cause error) error {
+func (s *Service) raced(ctx context.Context, seen code.Code, cause error) error {
 	if fault.Is(cause, fault.Unauthenticated) || fault.Is(cause, fault.Internal) {
 		return cause
 	}
-	_, err := s.Codes.Peek(spending(ctx), kind, at, seen.Type, seen.Address, short)
-	if err != nil {
+	live, err := s.Codes.Live(ctx, seen)
+	switch {
+	case err != nil:
 		return err
+	case !live:
+		return code.ErrWrong
 	}
 	return cause
 }
@@ -194,8 +185,8 @@ func (s *Service) complete(ctx context.Context, tenant, poolID string, w Who, ty
 	if err != nil {
 		return Carried{}, s.refused(ctx, &p, &u, c.code, start, err)
 	}
-	if err := c.apply(&u, s.spend(c.kind, at, seen, short)); err != nil {
-		return Carried{}, s.refused(ctx, &p, &u, c.code, start, s.raced(ctx, c.kind, at, seen, short, err))
+	if err := c.apply(&u, s.spend(seen)); err != nil {
+		return Carried{}, s.refused(ctx, &p, &u, c.code, start, s.raced(ctx, seen, err))
 	}
 	return carried(seen), s.accepted(ctx, &p, &u, c.code)
 }

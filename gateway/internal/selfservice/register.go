@@ -128,10 +128,10 @@ func (s *Service) Activate(ctx context.Context, tenant, poolID string, in Activa
 	if in.Trusted {
 		in.Registration = u.Registration
 	}
-	in.Spend = s.spend(in.Kind, at, seen, short)
+	in.Spend = s.spend(seen)
 	done, err := s.Users.Activate(ctx, tenant, poolID, u.ID, in.Activation)
 	if err != nil {
-		return Activated{}, s.refused(ctx, &p, &u, code.Activation, start, s.raced(ctx, in.Kind, at, seen, short, err))
+		return Activated{}, s.refused(ctx, &p, &u, code.Activation, start, s.raced(ctx, seen, err))
 	}
 	return Activated{User: done, Carried: carried(seen)}, s.accepted(ctx, &p, &done, code.Activation)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -145,12 +144,8 @@ func (s *Service) contested(ctx context.Context, p *pool.Pool, u *pool.User, t c
 // pretend does what sending to what was typed would cost.
 func (s *Service) pretend(ctx context.Context, p *pool.Pool, t code.Type, w Who, d Delivery) error {
 	to := w.typed()
-	channel := notify.Email
-	if strings.HasPrefix(to, "+") {
-		channel = notify.SMS
-	}
 	return s.Messages.Pretend(ctx, notify.Message{
-		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, Kind: kind(t, d.Link), To: to, Channel: channel,
+		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, Kind: kind(t, d.Link), To: to, Channel: notify.Channel(to),
 		Brand: s.Brand(ctx, p.TenantID, d.Workspace), Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
 		Data: notify.Data{Identifier: to, Code: noCode, Link: s.link(p, t, code.Extend("nobody", noCode), d)},
 	})

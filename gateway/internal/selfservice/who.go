@@ -39,13 +39,11 @@ func (w *Who) typed() string {
 
 // resolve returns the person, or nobody: a user without an id.
 func (s *Service) resolve(ctx context.Context, p *pool.Pool, w Who) (pool.User, error) {
-	switch {
-	case w.UserID != "":
-		return found(s.Users.Get(ctx, p.TenantID, p.ID, w.UserID))
-	case w.Identifier != "":
-		return found(s.Users.ByIdentifier(ctx, p.TenantID, p.ID, w.Identifier))
+	by := pool.Key(w)
+	if by.UserID != "" || by.Identifier != "" {
+		by.Address = "" // of this person, not to find them by
 	}
-	return found(s.Users.ByAddress(ctx, p.TenantID, p.ID, w.Address))
+	return found(s.Users.Find(ctx, p.TenantID, p.ID, by))
 }
 
 // Destination is where a code can go.

@@ -96,6 +96,9 @@ type Code struct {
 	Address        string
 	Metadata, Data json.RawMessage
 	Made, Expires  time.Time
+
+	row string // its place in the store, for Spend
+	rev int64
 }
 
 // ErrWrong is the one answer to a code that cannot be taken, whatever is wrong

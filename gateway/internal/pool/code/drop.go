@@ -7,20 +7,19 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
-// Drop kills the codes of a user, of the named types or all: a user who is
-// deleted, an address that was removed, a password that was set another way.
+// Drop kills the codes of a user, of the named types or all. Codes end by
+// themselves, too: with their user's epoch and their time.
 func (k *Keeper) Drop(ctx context.Context, s Subject, types ...Type) error {
 	if s.nobody() {
 		return nil
 	}
 	if len(types) == 0 {
-		_, err := k.purge(ctx, s.Tenant, store.Prefix(s.PoolEpoch, s.User), 0)
-		return err
+		return k.purge(ctx, s.Tenant, store.Prefix(s.PoolEpoch, s.User))
 	}
 	for _, t := range types {
 		r := Record{PoolEpoch: s.PoolEpoch, User: s.User, Type: t}
 		if t == VerifyAddress {
-			if _, err := k.purge(ctx, s.Tenant, store.Prefix(s.PoolEpoch, s.User, string(t)), 0); err != nil {
+			if err := k.purge(ctx, s.Tenant, store.Prefix(s.PoolEpoch, s.User, string(t))); err != nil {
 				return err
 			}
 			continue
@@ -32,33 +31,19 @@ func (k *Keeper) Drop(ctx context.Context, s Subject, types ...Type) error {
 	return nil
 }
 
-// Purge removes at most limit codes of a life of a pool and returns how many
-// there were.
-func (k *Keeper) Purge(ctx context.Context, tenant, poolEpoch string, limit int) (int, error) {
-	return k.purge(ctx, tenant, store.Prefix(poolEpoch), limit)
-}
-
-// purge removes at most limit codes below a prefix, all for 0.
-func (k *Keeper) purge(ctx context.Context, tenant, prefix string, limit int) (int, error) {
-	const batch = 200
-	done := 0
-	for limit == 0 || done < limit {
-		n := batch
-		if limit > 0 {
-			n = min(limit-done, batch)
-		}
-		rows, err := k.table.Range(ctx, tenant, prefix, store.Page{Limit: n})
+// purge removes all codes below a prefix.
+func (k *Keeper) purge(ctx context.Context, tenant, prefix string) error {
+	for {
+		rows, err := k.table.Range(ctx, tenant, prefix, store.Page{Limit: 200})
 		if err != nil || len(rows) == 0 {
-			return done, wrap(err)
+			return wrap(err)
 		}
 		for _, row := range rows {
 			if err := k.table.Delete(ctx, tenant, row.ID); err != nil && !errors.Is(err, store.ErrNotFound) {
-				return done, wrap(err)
+				return wrap(err)
 			}
-			done++
 		}
 	}
-	return done, nil
 }
 
 // All calls yield for every live code of a life of a pool, as it is stored, until

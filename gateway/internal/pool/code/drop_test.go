@@ -51,11 +51,6 @@ func TestDrop(t *testing.T) {
 	if n := len(left(bob)); n != 8 {
 		t.Errorf("%d codes of somebody else, want 8", n)
 	}
-	for _, want := range []int{5, 3, 0} {
-		if n, err := w.Purge(t.Context(), "acme", bob.PoolEpoch, 5); n != want || err != nil {
-			t.Errorf("purged %d, %v; want %d", n, err, want)
-		}
-	}
 }
 
 // What was dumped can be brought back, also under another life of the pool.

@@ -23,12 +23,29 @@ func (k *Keeper) Take(ctx context.Context, kind string, s Subject, t Type, addre
 		if err != nil {
 			return Code{}, err
 		}
-		err = k.table.DeleteIf(ctx, s.Tenant, row.ID, row.Rev)
-		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
-			return Code{}, ErrWrong // taken, or killed by a newer one
-		}
-		return open(&row), wrap(err)
+		c := open(&row)
+		return c, k.Spend(ctx, c)
 	})
+}
+
+// Spend takes away a code that Peek or Find has found right. Nothing is guessed
+// any more, so it counts as no try. Of callers that come together exactly one gets
+// nil, the others ErrWrong; so do those whose code a newer one has killed.
+func (k *Keeper) Spend(ctx context.Context, c Code) error {
+	err := k.table.DeleteIf(ctx, c.Tenant, c.row, c.rev)
+	if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
+		return ErrWrong
+	}
+	return wrap(err)
+}
+
+// Live tells whether a code that Peek or Find has found is still there.
+func (k *Keeper) Live(ctx context.Context, c Code) (bool, error) {
+	row, err := k.table.Get(ctx, c.Tenant, c.row)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && row.Rev == c.rev, wrap(err)
 }
 
 // Peek is Take but leaves the code where it is.
@@ -117,5 +134,6 @@ func open(row *store.Row[Record]) Code {
 	return Code{
 		Subject: Subject{Tenant: row.Tenant, Pool: r.Pool, PoolEpoch: r.PoolEpoch, User: r.User, UserEpoch: r.UserEpoch},
 		ID:      r.ID, Type: r.Type, Address: r.Address, Metadata: r.Metadata, Data: r.Data, Made: r.Made, Expires: r.Expires,
+		row: row.ID, rev: row.Rev,
 	}
 }
