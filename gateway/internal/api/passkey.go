@@ -54,11 +54,13 @@ func changeTOTP(x *call) (reply, error) {
 	if err := x.decode(&in); err != nil {
 		return reply{}, err
 	}
-	return reply{}, x.SelfService.ChangeTOTP(x.ctx, x.owner, x.param("ipID"), x.param("userID"), in.Code, in.Secret)
+	poolID, user := x.whose()
+	return reply{}, x.SelfService.ChangeTOTP(x.ctx, x.owner, poolID, user, in.Code, in.Secret)
 }
 
 func beginPasskey(x *call) (reply, error) {
-	options, err := x.SelfService.BeginPasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"))
+	poolID, user := x.whose()
+	options, err := x.SelfService.BeginPasskey(x.ctx, x.owner, poolID, user)
 	return body(options), err
 }
 
@@ -72,7 +74,8 @@ func completePasskey(x *call) (reply, error) {
 	if err := x.decode(&raw); err != nil {
 		return reply{}, err
 	}
-	made, err := x.SelfService.FinishPasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), raw)
+	poolID, user := x.whose()
+	made, err := x.SelfService.FinishPasskey(x.ctx, x.owner, poolID, user, raw)
 	return body(madePasskeys{[]credential.Record{made.Record()}}), err
 }
 
@@ -119,12 +122,15 @@ func namePasskey(x *call) (reply, error) {
 	if in.Name == "" {
 		return reply{}, fault.At(fault.Unprocessable, "name", "is required")
 	}
-	return reply{}, x.Users.NamePasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), x.param("webAuthnCredentialID"), in.Name)
+	poolID, user := x.whose()
+	return reply{}, x.Users.NamePasskey(x.ctx, x.owner, poolID, user, x.param("webAuthnCredentialID"), in.Name)
 }
 
+// deletePasskey removes a passkey. People keep their last one.
 func deletePasskey(x *call) (reply, error) {
 	if err := x.reached(); err != nil {
 		return reply{}, err
 	}
-	return reply{}, x.Users.RemovePasskey(x.ctx, x.owner, x.param("ipID"), x.param("userID"), x.param("webAuthnCredentialID"), false)
+	poolID, user := x.whose()
+	return reply{}, x.Users.RemovePasskey(x.ctx, x.owner, poolID, user, x.param("webAuthnCredentialID"), x.op.family == person)
 }

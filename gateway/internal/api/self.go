@@ -8,7 +8,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
-	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -40,14 +39,14 @@ func (a *API) selfOperations() []operation {
 
 		{id: "changePasswordV2", method: http.MethodPost, path: v2 + "/change-password", allow: manageSelf, ok: http.StatusNoContent, etag: true, run: changeOwnPassword},
 		{id: "setPassword", method: http.MethodPost, path: v2 + "/set-password", allow: manageSelf, ok: http.StatusNoContent, etag: true, run: fresh(setOwnPassword)},
-		{id: "changeTotpSecret", method: http.MethodPost, path: v2 + "/change-totp-secret", allow: manageSelf, ok: http.StatusNoContent, run: changeOwnTOTP},
+		{id: "changeTotpSecret", method: http.MethodPost, path: v2 + "/change-totp-secret", allow: manageSelf, ok: http.StatusNoContent, run: changeTOTP},
 		{id: "setTotpSecret", method: http.MethodPost, path: v2 + "/set-totp-secret", allow: manageSelf, ok: http.StatusNoContent, run: fresh(setOwnTOTP)},
 
-		{id: "beginWebAuthnCredentialsGeneration", method: http.MethodPost, path: v2 + "/webauthn/create/begin", allow: manageSelf, ok: http.StatusOK, run: fresh(beginOwnPasskey)},
-		{id: "completeWebAuthnCredentialsGeneration", method: http.MethodPost, path: v2 + "/webauthn/create/complete", allow: manageSelf, ok: http.StatusOK, run: fresh(completeOwnPasskey)},
+		{id: "beginWebAuthnCredentialsGeneration", method: http.MethodPost, path: v2 + "/webauthn/create/begin", allow: manageSelf, ok: http.StatusOK, run: fresh(beginPasskey)},
+		{id: "completeWebAuthnCredentialsGeneration", method: http.MethodPost, path: v2 + "/webauthn/create/complete", allow: manageSelf, ok: http.StatusOK, run: fresh(completePasskey)},
 		{id: "setWebAuthn", method: http.MethodPost, path: v2 + "/set-webauthn", allow: manageSelf, ok: http.StatusNoContent, run: fresh(setOwnPasskey)},
-		{id: "nameWebAuthnKey", method: http.MethodPut, path: v2 + "/webauthn/:webAuthnCredentialID/name", allow: manageSelf, ok: http.StatusNoContent, run: nameOwnPasskey},
-		{id: "deleteWebAuthnKey", method: http.MethodDelete, path: v2 + "/webauthn/:webAuthnCredentialID", allow: manageSelf, ok: http.StatusNoContent, run: deleteOwnPasskey},
+		{id: "nameWebAuthnKey", method: http.MethodPut, path: v2 + "/webauthn/:webAuthnCredentialID/name", allow: manageSelf, ok: http.StatusNoContent, run: namePasskey},
+		{id: "deleteWebAuthnKey", method: http.MethodDelete, path: v2 + "/webauthn/:webAuthnCredentialID", allow: manageSelf, ok: http.StatusNoContent, run: deletePasskey},
 	}
 	for i := range all {
 		all[i].family = person
@@ -110,6 +109,15 @@ func fresh(run func(*call) (reply, error)) func(*call) (reply, error) {
 		}
 		return run(x)
 	}
+}
+
+// whose is the user that an operation is about: the one who calls, or that of the
+// path.
+func (x *call) whose() (poolID, user string) {
+	if x.op.family == person {
+		return x.caller.Pool, x.caller.User
+	}
+	return x.param("ipID"), x.param("userID")
 }
 
 // me is the person who calls.
@@ -198,34 +206,12 @@ func setOwnPassword(x *call) (reply, error) {
 	return reply{}, x.Users.SetPassword(x.ctx, x.owner, u.PoolID, u.ID, in.New, pool.SetOptions{KeepSessions: true, First: true})
 }
 
-func changeOwnTOTP(x *call) (reply, error) {
-	var in nextTOTP
-	if err := x.decode(&in); err != nil {
-		return reply{}, err
-	}
-	return reply{}, x.SelfService.ChangeTOTP(x.ctx, x.owner, x.caller.Pool, x.caller.User, in.Code, in.Secret)
-}
-
 func setOwnTOTP(x *call) (reply, error) {
 	var in nextTOTP
 	if err := x.decode(&in); err != nil {
 		return reply{}, err
 	}
 	return reply{}, x.Users.SetTOTP(x.ctx, x.owner, x.caller.Pool, x.caller.User, in.Secret, pool.CredentialOptions{First: true, Field: "new_totp_secret"})
-}
-
-func beginOwnPasskey(x *call) (reply, error) {
-	options, err := x.SelfService.BeginPasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User)
-	return body(options), err
-}
-
-func completeOwnPasskey(x *call) (reply, error) {
-	var raw json.RawMessage
-	if err := x.decode(&raw); err != nil {
-		return reply{}, err
-	}
-	made, err := x.SelfService.FinishPasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, raw)
-	return body(madePasskeys{[]credential.Record{made.Record()}}), err
 }
 
 // setOwnPasskey stores the first passkey. The record may be the one that the
@@ -242,29 +228,6 @@ func setOwnPasskey(x *call) (reply, error) {
 		return reply{}, err
 	}
 	return reply{}, x.Users.AddPasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, key, pool.CredentialOptions{First: true, Field: "new_webauthn"})
-}
-
-func nameOwnPasskey(x *call) (reply, error) {
-	if err := x.reached(); err != nil {
-		return reply{}, err
-	}
-	var in struct {
-		Name string `json:"name"`
-	}
-	if err := x.decode(&in); err != nil {
-		return reply{}, err
-	}
-	if in.Name == "" {
-		return reply{}, fault.At(fault.Unprocessable, "name", "is required")
-	}
-	return reply{}, x.Users.NamePasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, x.param("webAuthnCredentialID"), in.Name)
-}
-
-func deleteOwnPasskey(x *call) (reply, error) {
-	if err := x.reached(); err != nil {
-		return reply{}, err
-	}
-	return reply{}, x.Users.RemovePasskey(x.ctx, x.owner, x.caller.Pool, x.caller.User, x.param("webAuthnCredentialID"), true)
 }
 
 func ownMFASessions(x *call) (reply, error) {
