@@ -81,14 +81,20 @@ func TestRegisterWithPasskey(t *testing.T) {
 	d.everyWay(t)
 	ctx := chrome(t, 1280, 900)
 	key := newAuthenticator(t, ctx)
+	d.registerPasskey(t, ctx, key)
+	d.passkeyOffer(t, ctx, key)
+	d.lostPasskey(t, ctx, key)
+}
+
+// registerPasskey registers carol with a passkey and signs her in with it.
+func (d *demo) registerPasskey(t *testing.T, ctx context.Context, key *authenticator) {
+	t.Helper()
 	d.register(t, ctx, carol)
 	run(t, ctx, press("Your fingerprint"), onPage("Check your email"))
 	open(t, ctx, d.letter(t, carol, 1))
 	shots(t, ctx, "activate-passkey")
 	run(t, ctx, key.touched(true), press("Create a passkey"), onPage("Your account is active"), key.touched(false))
 	d.passkeyButton(t, ctx, key)
-	d.passkeyOffer(t, ctx, key)
-	d.lostPasskey(t, ctx, key)
 }
 
 // signedOut opens the sign-in page of the app in a browser that nobody is signed
@@ -98,13 +104,15 @@ func (d *demo) signedOut(t *testing.T, ctx context.Context) {
 	run(t, ctx, chromedp.ActionFunc(clearCookies), chromedp.Navigate(d.AppURL), chromedp.WaitVisible(`input[name=identifier]`))
 }
 
+// offered waits until the page has made its offer, which nobody took; else the
+// touch would take it.
+var offered = chromedp.Poll(`performance.getEntriesByType("resource").some((e) => e.name.includes("/webauthn/options") && e.responseEnd > 0)`, nil)
+
 func (d *demo) passkeyButton(t *testing.T, ctx context.Context, key *authenticator) {
 	t.Helper()
 	d.signedOut(t, ctx)
 	shots(t, ctx, "sign-in-every-way")
-	// The page has made its offer, which nobody took; else the touch would take it.
-	run(t, ctx, chromedp.Poll(`performance.getEntriesByType("resource").some((e) => e.name.includes("/webauthn/options") && e.responseEnd > 0)`, nil))
-	run(t, ctx, key.touched(true), press("Sign in with a passkey"), onPage("Carol"), key.touched(false))
+	run(t, ctx, offered, key.touched(true), press("Sign in with a passkey"), onPage("Carol"), key.touched(false))
 }
 
 func (d *demo) passkeyOffer(t *testing.T, ctx context.Context, key *authenticator) {
