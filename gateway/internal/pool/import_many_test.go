@@ -13,13 +13,15 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store/embedded"
 )
 
-// TestImportOfManyUsers is the delivery's figure without the network: see also
-// the one of the command.
+// TestImportOfManyUsers logs how fast an import is without the network: see also
+// the one of the command. The long runs import more.
 func TestImportOfManyUsers(t *testing.T) {
-	if os.Getenv("GATEPOST_FAULT_ROUNDS") == "" {
-		t.Skip("a long test: set GATEPOST_FAULT_ROUNDS to run it")
+	t.Parallel()
+	users := 2_000
+	if os.Getenv("GATEPOST_FAULT_ROUNDS") != "" {
+		users = 100_000
 	}
-	const users, batch = 100_000, 500
+	const batch = 500
 	w := open(t, func(_ *world, c *pool.Config, d *store.Driver) {
 		onDisk, err := embedded.Open(embedded.Config{Path: filepath.Join(t.TempDir(), "gatepost.db")})
 		if err != nil {
@@ -53,8 +55,5 @@ func TestImportOfManyUsers(t *testing.T) {
 		}
 	}
 	took := time.Since(start)
-	t.Logf("%d users in %v: %.0f rows/s", users, took.Round(time.Millisecond), users/took.Seconds())
-	if took > 2*time.Minute {
-		t.Error("that is too long")
-	}
+	t.Logf("%d users in %v: %.0f rows/s", users, took.Round(time.Millisecond), float64(users)/took.Seconds())
 }
