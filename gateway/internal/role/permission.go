@@ -1,7 +1,5 @@
 package role
 
-import "slices"
-
 // Permission is one thing that a role may allow. The names are those of the
 // published lists (published API, sections 2 and 27); some stand in more than one
 // list and mean the resource that is asked about.
@@ -148,10 +146,8 @@ var poolPermissions = []Permission{
 	ReadIdentityPoolGroups, ReadIdentityPoolUsers, ReadRoles, SendUserActivation, SendUserVerification, UpdateIdentityPool,
 }
 
-// Permissions returns the published list of permissions on a kind of resource:
+// permissions returns the published list of permissions on a kind of resource:
 // KindTenant, KindWorkspace or KindPool.
-func Permissions(kind string) []Permission { return slices.Clone(permissions(kind)) }
-
 func permissions(kind string) []Permission {
 	switch kind {
 	case KindTenant:

@@ -26,14 +26,6 @@ type Cookie struct {
 	None   bool // SameSite=None, for pages that others embed; needs Secure
 }
 
-// CookieName returns name with [HostPrefix] where the scheme allows it.
-func CookieName(scheme, name string) string {
-	if scheme == "https" {
-		return HostPrefix + name
-	}
-	return name
-}
-
 // Header returns the value of the Set-Cookie header, or an error when a browser
 // would refuse the cookie or read it as something else.
 func (k Cookie) Header() (string, error) {

@@ -1,20 +1,10 @@
 package web
 
-// Fold returns the form of a header name under which servers confuse names:
-// lower case, with '_' and '.' read as '-'. CGI-like servers turn X-User,
-// X_User and x.user into one variable, so whoever owns one name owns them all
-// (GHSA-vjrc-mh2v-45x6). Other bytes stay as they are.
-func Fold(name string) string {
-	for i := range len(name) {
-		if foldByte(name[i]) != name[i] {
-			return string(AppendFold(make([]byte, 0, len(name)), []byte(name)))
-		}
-	}
-	return name
-}
-
-// AppendFold appends [Fold] of name to dst and returns it. It allocates only
-// when dst has no room.
+// AppendFold appends to dst the form of a header name under which servers
+// confuse names: lower case, with '_' and '.' read as '-'. CGI-like servers turn
+// X-User, X_User and x.user into one variable, so whoever owns one name owns them
+// all (GHSA-vjrc-mh2v-45x6). Other bytes stay as they are. It allocates only when
+// dst has no room.
 func AppendFold(dst, name []byte) []byte {
 	for _, b := range name {
 		dst = append(dst, foldByte(b))

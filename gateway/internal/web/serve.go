@@ -32,8 +32,7 @@ type state struct {
 	start  time.Time
 	body   []byte // once Body has read it
 	area   string
-	reason string      // the cause of an error answer, for the log
-	notes  []slog.Attr // what Note added
+	reason string // the cause of an error answer, for the log
 }
 
 // stateOf returns the state of a request. Every request has one before a
@@ -118,7 +117,7 @@ func (s *Server) tell(st *state, status, bytes int, refused string) {
 		return
 	}
 	v := &st.visit
-	attrs := make([]slog.Attr, 0, 12+len(st.notes))
+	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("method", v.Method), slog.String("host", v.Host), slog.String("path", v.Path), slog.Int("status", status),
 		slog.Duration("took", took), slog.Int("bytes", bytes), slog.String("trace_id", v.TraceID), slog.Any("client_ip", v.ClientIP))
@@ -131,14 +130,7 @@ func (s *Server) tell(st *state, status, bytes int, refused string) {
 	if st.reason != "" {
 		attrs = append(attrs, slog.String("reason", st.reason))
 	}
-	s.cfg.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", append(attrs, st.notes...)...)
-}
-
-// Note adds members to the request's line in the access log, such as the
-// decision about it.
-func Note(c *fiber.Ctx, attrs ...slog.Attr) {
-	st := stateOf(c.Context())
-	st.notes = append(st.notes, attrs...)
+	s.cfg.Log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
 }
 
 // Label names the area that answers the request in the metrics. Use few names.

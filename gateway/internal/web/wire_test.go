@@ -173,9 +173,6 @@ func TestCookieHeader(t *testing.T) {
 			t.Errorf("%+v: %q, %v", tc.cookie, got, err)
 		}
 	}
-	if web.CookieName("https", "gp-1") != "__Host-gp-1" || web.CookieName("http", "gp-1") != "gp-1" {
-		t.Error("CookieName")
-	}
 }
 
 func TestCookies(t *testing.T) {
