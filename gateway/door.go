@@ -231,7 +231,7 @@ func (d *door) Assertion(ctx context.Context, id *proxy.Identity, audience strin
 	if len(id.Groups) > 0 {
 		c["groups"] = id.Groups
 	}
-	return d.signin.Tokens.Sign(ctx, space.Token(), token.Assertion, c, assertionLife)
+	return d.signin.Tokens.Sign(ctx, space.Token(), token.Assertion, "", c, assertionLife)
 }
 
 // Watch calls ended when the session behind id ends before its time. A token

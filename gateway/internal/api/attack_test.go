@@ -47,7 +47,7 @@ func TestTokensThatAreNot(t *testing.T) {
 		t.Helper()
 		space, err := w.live.Space(ctx, tenantID, workspace)
 		w.ok(err)
-		raw, err := w.signin.Tokens.Sign(ctx, space.Token(), kind, claims(change), ttl)
+		raw, err := w.signin.Tokens.Sign(ctx, space.Token(), kind, "", claims(change), ttl)
 		w.ok(err)
 		return raw
 	}

@@ -118,6 +118,8 @@ func (h *house) open() {
 	h.ok(err)
 	h.grants, err = grant.Open(ctx, h.store, grant.Config{Ring: ring, Marks: h.marks, Now: now})
 	h.ok(err)
+	once, err := grant.OpenOnce(ctx, h.store)
+	h.ok(err)
 	tokens, err := token.Open(ctx, h.store, token.Config{Base: houseBase, Ring: ring, Now: now})
 	h.ok(err)
 	logins, err := login.Open(ctx, h.store, login.Config{Ring: ring, Now: now})
@@ -141,7 +143,7 @@ func (h *house) open() {
 	h.ok(err)
 	h.signin, err = signin.New(signin.Config{
 		Base: houseBase, Ring: ring, Live: h.live, Logins: logins, Sessions: h.sessions, Marks: h.marks, Codes: h.codes,
-		Grants: h.grants, Tokens: tokens, Users: h.pools.Users, Audit: h.audit, Now: now,
+		Grants: h.grants, Once: once, Flags: flags, Tokens: tokens, Users: h.pools.Users, Audit: h.audit, Now: now,
 	})
 	h.ok(err)
 	first, err := setup.Open(ctx, setup.Config{

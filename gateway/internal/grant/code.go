@@ -34,7 +34,10 @@ type Terms struct {
 	AuthTime       time.Time       `json:"auth_time"`
 	ACR            string          `json:"acr,omitempty"`
 	AMR            []string        `json:"amr,omitempty"`
-	Context        json.RawMessage `json:"context,omitempty"` // the authentication context as JSON text
+	Context        json.RawMessage `json:"context,omitempty"`  // the authentication context as JSON text
+	Claims         json.RawMessage `json:"claims,omitempty"`   // the claims parameter of the request (OpenID Connect Core 1.0, section 5.5)
+	DPoPKey        string          `json:"dpop_jkt,omitempty"` // SHA-256 thumbprint of the key that tokens are bound to (RFC 9449, section 6)
+	Actor          json.RawMessage `json:"act,omitempty"`      // who acts for the subject (RFC 8693, section 4.1)
 }
 
 // Ref names what the terms hang on, for tokens issued at issued.

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -20,6 +21,11 @@ type Request struct {
 	MaxAge       time.Duration `json:"max_age,omitempty"` // negative: not asked for
 	LoginHint    string        `json:"login_hint,omitempty"`
 	IDPHint      string        `json:"idp_hint,omitempty"`
+
+	ACRValues   []string        `json:"acr_values,omitempty"`   // wanted, in the order of preference
+	Claims      json.RawMessage `json:"claims,omitempty"`       // the claims parameter (OpenID Connect Core 1.0, section 5.5)
+	HintSubject string          `json:"hint_subject,omitempty"` // sub of a verified id_token_hint
+	DPoPKey     string          `json:"dpop_jkt,omitempty"`     // thumbprint that the tokens will be bound to (RFC 9449, section 10)
 }
 
 // Asks tells whether the request's prompt holds p.

@@ -154,9 +154,10 @@ func (s *Setup) demoClients(ctx context.Context, k tenant.Key, c DemoConfig, int
 		}
 	}
 	public := demoClient(&w, demoPublic, "Demo, public")
+	public.GrantTypes = slices.Concat(personGrants, []string{grantDevice})
 	confidential := demoClient(&w, demoConfidential, "Demo, confidential")
 	confidential.TokenEndpointAuthMethod = client.AuthBasic
-	confidential.GrantTypes = slices.Concat(personGrants, []string{"client_credentials"})
+	confidential.GrantTypes = slices.Clone(everyGrant)
 	for _, v := range []struct {
 		want client.Client
 		into *DemoClient

@@ -13,12 +13,23 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/tenant/record"
 )
 
+// Grant types with long names (RFC 7523, section 8.1; RFC 8693, section 2.1; RFC
+// 8628, section 3.4).
+const (
+	grantJWT      = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange"
+	grantDevice   = "urn:ietf:params:oauth:grant-type:device_code"
+)
+
 // Scopes of a client through which people sign in, and of one in which they
 // look after themselves.
 var (
 	signInScopes  = []string{"openid", "profile", "email", "offline_access"}
 	selfScopes    = []string{"view_ss_profile", "manage_ss_profile", "view_sessions", "manage_sessions", "manage_tokens"}
 	personGrants  = []string{"authorization_code", "refresh_token"}
+	machineGrants = []string{"client_credentials", grantJWT, grantExchange}
+	// everyGrant is what the default workspace offers: all that there is.
+	everyGrant    = slices.Concat(personGrants, machineGrants, []string{grantDevice})
 	loopbackURIs  = client.URIs{"http://127.0.0.1/callback", "http://localhost/callback", "http://[::1]/callback"}
 	codeResponses = []string{"code"}
 )
@@ -83,6 +94,7 @@ func (s *Setup) workspace(ctx context.Context, w tenant.Workspace) (tenant.Works
 	create := s.config.Tenants.Workspaces.CreateBuiltin
 	if w.ID == defaultID {
 		w.Name, create = "Default", s.config.Tenants.Workspaces.Create
+		w.GrantTypes = slices.Clone(everyGrant)
 	}
 	made, err := create(ctx, w)
 	if fault.Is(err, fault.Conflict) { // somebody else makes the same
@@ -131,7 +143,7 @@ func (s *Setup) portal(w *tenant.Workspace) client.Client {
 func demoClient(w *tenant.Workspace, id, name string) client.Client {
 	return client.Client{
 		ClientID: id, TenantID: w.TenantID, WorkspaceID: w.ID, ClientName: name,
-		Description: "For trying out sign-ins.", ApplicationType: client.Native,
+		Description: "For trying out sign-ins.", ApplicationType: client.Native, Trusted: true,
 		TokenEndpointAuthMethod: client.AuthNone, GrantTypes: personGrants, ResponseTypes: codeResponses,
 		RedirectURIs: slices.Clone(loopbackURIs), PostLogoutRedirectURIs: slices.Clone(loopbackURIs), Scopes: signInScopes,
 	}

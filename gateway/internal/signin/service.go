@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
@@ -33,10 +35,13 @@ type Config struct {
 	Marks    *grant.Marks
 	Codes    *grant.Codes
 	Grants   *grant.Keeper
+	Once     *grant.Once
 	Tokens   *token.Tokens
 	Pools    *pool.Pools
 	Users    *pool.Users
 	Audit    *audit.Recorder
+	Flags    *flag.Flags
+	Egress   *http.Client // calls addresses that clients registered
 	// SelfService sends and takes codes, and knows passkeys.
 	SelfService *selfservice.Service
 	MFASessions *pool.MFASessions

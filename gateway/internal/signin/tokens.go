@@ -219,7 +219,7 @@ func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Clien
 	if t.User != "" {
 		claims["auth_time"] = t.AuthTime.Unix() // RFC 9068, section 2.2.1
 	}
-	access, err := s.Tokens.Sign(ctx, space.Token(), token.Access, claims, ttl)
+	access, err := s.Tokens.Sign(ctx, space.Token(), token.Access, "", claims, ttl)
 	if err != nil {
 		return TokenSet{}, err
 	}
@@ -253,7 +253,7 @@ func (s *Service) idToken(ctx context.Context, space *live.Space, c *client.Clie
 	if len(t.AMR) > 0 {
 		claims["amr"] = t.AMR
 	}
-	return s.Tokens.Sign(ctx, space.Token(), token.ID, claims, space.IDTTL(c))
+	return s.Tokens.Sign(ctx, space.Token(), token.ID, c.IDTokenSignedResponseAlg, claims, space.IDTTL(c))
 }
 
 // audience is who may accept a client's access tokens. Clients of the built-in

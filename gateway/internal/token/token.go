@@ -137,9 +137,9 @@ func (t *Tokens) Issuer(tenant, workspace string) string {
 	return t.Base + "/" + tenant + "/" + workspace
 }
 
-// Sign returns a token of that kind. It sets iss, iat, exp (now + ttl) and jti;
-// the rest is the caller's.
-func (t *Tokens) Sign(ctx context.Context, w Workspace, k Kind, claims Claims, ttl time.Duration) (string, error) {
+// Sign returns a token of that kind, signed by alg; "" is the workspace's own
+// algorithm. It sets iss, iat, exp (now + ttl) and jti; the rest is the caller's.
+func (t *Tokens) Sign(ctx context.Context, w Workspace, k Kind, alg string, claims Claims, ttl time.Duration) (string, error) {
 	typ, use := k.traits()
 	r, err := t.keys(ctx, w)
 	if err != nil {

@@ -52,7 +52,7 @@ var home = token.Workspace{Tenant: "t", ID: "w", Epoch: "e"}
 
 func (f *fixture) sign(t testing.TB, w token.Workspace, k token.Kind) string {
 	t.Helper()
-	raw, err := f.Sign(t.Context(), w, k, token.Claims{"sub": "s", "aud": []string{"a", "b"}}, time.Minute)
+	raw, err := f.Sign(t.Context(), w, k, "", token.Claims{"sub": "s", "aud": []string{"a", "b"}}, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func TestPrivateKeysAreSealed(t *testing.T) {
 	if f.ring, err = vault.New([]vault.Key{vault.GenerateKey()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.open(t).Sign(t.Context(), home, token.Access, token.Claims{}, time.Minute); err == nil {
+	if _, err := f.open(t).Sign(t.Context(), home, token.Access, "", token.Claims{}, time.Minute); err == nil {
 		t.Error("another key ring opened the private keys")
 	}
 }

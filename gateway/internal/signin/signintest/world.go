@@ -2,6 +2,7 @@ package signintest
 
 import (
 	"context"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
@@ -53,6 +55,8 @@ type World struct {
 	Sessions    *session.Keeper
 	Codes       *grant.Codes
 	Grants      *grant.Keeper
+	Once        *grant.Once
+	Flags       *flag.Flags
 	Tokens      *token.Tokens
 	Logins      *login.Keeper
 	Tenants     *tenant.Keeper
@@ -158,6 +162,9 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if w.Flags, err = flag.Open(ctx, w.Store, flag.Config{Now: w.Now}); err != nil {
+		return err
+	}
 	if w.Guard, err = limit.OpenGuard(ctx, w.Store, limit.GuardConfig{Rule: rules.Rule, Now: w.Now}); err != nil {
 		return err
 	}
@@ -166,6 +173,9 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 		Dead: func(s *session.Session) bool { return w.Marks.Dead(signin.Ref(s)) },
 	})
 	if err != nil {
+		return err
+	}
+	if w.Once, err = grant.OpenOnce(ctx, w.Store); err != nil {
 		return err
 	}
 	if w.Codes, err = grant.OpenCodes(ctx, w.Store, w.Now); err != nil {
@@ -250,7 +260,7 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 	}
 	w.Signin, err = signin.New(signin.Config{
 		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
+		Grants: w.Grants, Once: w.Once, Flags: w.Flags, Egress: http.DefaultClient, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
 		SelfService: w.SelfService, ClientsOf: w.Clients.Clients.All, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
