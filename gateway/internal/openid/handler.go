@@ -2,7 +2,6 @@ package openid
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
-	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
@@ -79,58 +77,6 @@ func (h *Handler) space(ctx context.Context, c *fiber.Ctx) (*live.Space, error) 
 	return h.Live.Space(ctx, tenant, workspace)
 }
 
-func (h *Handler) authorize(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	space, err := h.space(ctx, c)
-	if err != nil {
-		return err
-	}
-	if web.CrossSitePost(c) { // without the browser's Lax cookies; as a GET it has them
-		return web.Again(c)
-	}
-	f, err := authorizeForm(c)
-	if err != nil {
-		return err
-	}
-	id := f.get("client_id")
-	if id == "" {
-		return fault.At(fault.Invalid, "client_id", "is required")
-	}
-	who, err := h.Signin.Client(ctx, space, id)
-	if fault.Is(err, fault.NotFound) || (err == nil && !who.Active()) {
-		return fault.At(fault.Invalid, "client_id", "is not an active client of this workspace")
-	}
-	if err != nil {
-		return err
-	}
-	uri, err := target(f, who, func(uri string) bool { return h.Signin.AllowsRedirect(space, who, uri) })
-	if err != nil {
-		return err
-	}
-	r, err := parse(f, space, who, uri)
-	if oauth := (*fault.Error)(nil); errors.As(err, &oauth) {
-		return h.Go(c, h.Signin.Deny(ctx, space, r, oauth.Code, ascii(oauth.Public)))
-	}
-	if err != nil {
-		return err
-	}
-	out, err := h.Signin.Authorize(ctx, space, r, h.Browser(c))
-	if err != nil {
-		return err
-	}
-	return h.Go(c, out)
-}
-
-// authorizeForm reads an authorization request from the query of a GET or the
-// body of a POST (OpenID Connect Core 1.0, section 3.1.2.1).
-func authorizeForm(c *fiber.Ctx) (form, error) {
-	if web.Read(c).Method == fiber.MethodGet {
-		return parseForm(web.Read(c).RawQuery)
-	}
-	return bodyForm(c)
-}
-
 func bodyForm(c *fiber.Ctx) (form, error) {
 	v, err := web.Form(c)
 	if err != nil {
@@ -193,32 +139,6 @@ func (h *Handler) grant(ctx context.Context, space *live.Space, who *client.Clie
 	default:
 		return h.Signin.ClientCredentials(ctx, space, who, scopes)
 	}
-}
-
-func (h *Handler) userinfo(c *fiber.Ctx) error {
-	ctx, cancel := audited(c)
-	defer cancel()
-	c.Set("Cache-Control", "no-store")
-	space, err := h.space(ctx, c)
-	if err != nil {
-		return err
-	}
-	raw := signin.BearerToken(web.Header(c, "Authorization"))
-	if raw == "" {
-		return &web.OAuthError{
-			Code: "invalid_token", Description: "Send the access token in the Authorization header.",
-			Hint: "Authorization: Bearer TOKEN", Challenge: `Bearer realm="gatepost"`, // RFC 6750, section 3.1: no error code
-		}
-	}
-	b, err := h.Signin.Bearer(ctx, space, "", raw)
-	if err != nil {
-		return err
-	}
-	claims, err := h.Signin.UserInfo(ctx, space, b)
-	if err != nil {
-		return err
-	}
-	return c.JSON(claims)
 }
 
 func (h *Handler) jwks(use string) fiber.Handler {
