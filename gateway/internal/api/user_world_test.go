@@ -255,7 +255,7 @@ func (h *house) token(c client.Client) string {
 	h.t.Helper()
 	space, err := h.live.Space(h.t.Context(), c.TenantID, c.WorkspaceID)
 	h.ok(err)
-	proven, err := h.signin.AuthenticateClient(h.t.Context(), space, c.ClientID, c.ClientSecret, c.TokenEndpointAuthMethod)
+	proven, err := h.signin.AuthenticateClient(h.t.Context(), space, signin.Credentials{Client: c.ClientID, Secret: c.ClientSecret, Method: c.TokenEndpointAuthMethod})
 	h.ok(err)
 	set, err := h.signin.ClientCredentials(h.t.Context(), space, proven, nil)
 	h.ok(err)

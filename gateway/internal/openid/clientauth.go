@@ -1,57 +1,69 @@
 package openid
 
 import (
+	"context"
 	"encoding/base64"
 	"net/url"
 	"strings"
 
+	"github.com/gofiber/fiber/v2"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
+	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// credentials are how a client authenticates at the token endpoint.
-type credentials struct {
-	id, secret string
-	method     string // client_secret_basic, client_secret_post or none
+// client returns the client that a request to the token endpoint, or to another
+// one where clients authenticate, comes from (RFC 6749, section 2.3). f is the
+// body of the request.
+func (h *Handler) client(ctx context.Context, c *fiber.Ctx, space *live.Space, f form) (*client.Client, error) {
+	cred, err := readCredentials(web.Header(c, "Authorization"), f)
+	if err != nil {
+		return nil, err
+	}
+	return h.Signin.AuthenticateClient(ctx, space, cred)
 }
 
 // readCredentials takes the client's credentials from the Authorization header
 // or the body, never from the query, and from one place only (RFC 6749, section
 // 2.3.1).
-func readCredentials(authorization string, f form) (credentials, error) {
+func readCredentials(authorization string, f form) (signin.Credentials, error) {
 	scheme, rest, _ := strings.Cut(authorization, " ")
 	switch {
 	case f.get("client_assertion") != "" || f.get("client_assertion_type") != "":
-		return credentials{}, unauthenticated("Client assertions are not supported.")
+		return signin.Credentials{}, unauthenticated("Client assertions are not supported.")
 	case authorization == "":
-		c := credentials{id: f.get("client_id"), secret: f.get("client_secret"), method: "none"}
-		if c.secret != "" {
-			c.method = "client_secret_post"
+		c := signin.Credentials{Client: f.get("client_id"), Secret: f.get("client_secret"), Method: client.AuthNone}
+		if c.Secret != "" {
+			c.Method = client.AuthPost
 		}
-		if c.id == "" {
+		if c.Client == "" {
 			return c, unauthenticated("The client did not authenticate: send HTTP Basic, or client_id in the body.")
 		}
 		return c, nil
 	case !strings.EqualFold(scheme, "Basic"):
-		return credentials{}, unauthenticated("The Authorization header must be HTTP Basic here.")
+		return signin.Credentials{}, unauthenticated("The Authorization header must be HTTP Basic here.")
 	case f.get("client_secret") != "":
-		return credentials{}, refuse("invalid_request", "The client authenticated twice: by HTTP Basic and in the body.", nil)
+		return signin.Credentials{}, refuse("invalid_request", "The client authenticated twice: by HTTP Basic and in the body.", nil)
 	}
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
 	if err != nil {
-		return credentials{}, unauthenticated("The Basic credentials are not base64.")
+		return signin.Credentials{}, unauthenticated("The Basic credentials are not base64.")
 	}
 	id, secret, ok := strings.Cut(string(raw), ":")
 	if !ok {
-		return credentials{}, unauthenticated("The Basic credentials have no colon.")
+		return signin.Credentials{}, unauthenticated("The Basic credentials have no colon.")
 	}
-	c := credentials{method: "client_secret_basic"}
-	if c.id, err = url.QueryUnescape(id); err != nil {
+	c := signin.Credentials{Method: client.AuthBasic}
+	if c.Client, err = url.QueryUnescape(id); err != nil {
 		return c, unauthenticated("The Basic user name is not form-urlencoded.")
 	}
-	if c.secret, err = url.QueryUnescape(secret); err != nil {
+	if c.Secret, err = url.QueryUnescape(secret); err != nil {
 		return c, unauthenticated("The Basic password is not form-urlencoded.")
 	}
-	if body := f.get("client_id"); body != "" && body != c.id {
+	if body := f.get("client_id"); body != "" && body != c.Client {
 		return c, refuse("invalid_request", "client_id in the body is not the client that authenticated.", nil)
 	}
 	return c, nil

@@ -39,31 +39,38 @@ func (s *Service) AllowsRedirect(space *live.Space, c *client.Client, uri string
 	return c.AllowsRedirect(uri)
 }
 
+// Credentials are how a client says who it is.
+type Credentials struct {
+	Client string
+	Secret string
+	Method string // client_secret_basic, client_secret_post or none
+}
+
 // AuthenticateClient checks a client's credentials (RFC 6749, section 2.3).
 // Whatever is wrong, the answer and its cost are the same. The proxy's client
 // redeems in process and never comes here.
-func (s *Service) AuthenticateClient(ctx context.Context, space *live.Space, id, secret, method string) (*client.Client, error) {
+func (s *Service) AuthenticateClient(ctx context.Context, space *live.Space, cr Credentials) (*client.Client, error) {
 	bad := func(cause error) error {
 		return refuse("invalid_client", "The client is unknown or its credentials are wrong.", cause)
 	}
-	c, err := s.Client(ctx, space, id)
-	if id == ProxyClient || fault.Is(err, fault.NotFound) {
+	c, err := s.Client(ctx, space, cr.Client)
+	if cr.Client == ProxyClient || fault.Is(err, fault.NotFound) {
 		c, err = nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if method == "none" {
+	if cr.Method == client.AuthNone {
 		if c == nil || c.TokenEndpointAuthMethod != "none" || !c.Active() {
 			return nil, bad(err)
 		}
 		return c, nil
 	}
-	if err := client.Prove(c, secret, s.Now()); err != nil {
+	if err := client.Prove(c, cr.Secret, s.Now()); err != nil {
 		return nil, err
 	}
-	if c.TokenEndpointAuthMethod != method {
-		return nil, bad(fmt.Errorf("client %s authenticates by %s, not %s", id, c.TokenEndpointAuthMethod, method))
+	if c.TokenEndpointAuthMethod != cr.Method {
+		return nil, bad(fmt.Errorf("client %s authenticates by %s, not %s", cr.Client, c.TokenEndpointAuthMethod, cr.Method))
 	}
 	return c, nil
 }

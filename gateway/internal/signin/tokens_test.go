@@ -367,7 +367,7 @@ func TestAuthenticateClient(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	id, secret := w.Demo.Clients.Confidential.ClientID, w.Demo.Clients.Confidential.ClientSecret
-	if _, err := w.Signin.AuthenticateClient(ctx, w.Home(), id, secret, "client_secret_basic"); err != nil {
+	if _, err := w.Signin.AuthenticateClient(ctx, w.Home(), signin.Credentials{Client: id, Secret: secret, Method: "client_secret_basic"}); err != nil {
 		t.Fatal(err)
 	}
 	said := map[string]bool{}
@@ -376,12 +376,12 @@ func TestAuthenticateClient(t *testing.T) {
 		"confidential without a secret": {id, "", "none"}, "unknown": {"x", secret, "client_secret_basic"},
 		"public with an empty secret": {"demo-public", "", "client_secret_post"}, "the proxy's": {signin.ProxyClient, "", "none"},
 	} {
-		_, err := w.Signin.AuthenticateClient(ctx, w.Home(), try[0], try[1], try[2])
+		_, err := w.Signin.AuthenticateClient(ctx, w.Home(), signin.Credentials{Client: try[0], Secret: try[1], Method: try[2]})
 		wantCode(t, err, "invalid_client", name)
 		wantKind(t, err, fault.Unauthenticated, name)
 		said[fault.Read(err).Public] = true
 	}
-	_, err := w.Signin.AuthenticateClient(ctx, w.Space(tenant.Admin), id, secret, "client_secret_basic")
+	_, err := w.Signin.AuthenticateClient(ctx, w.Space(tenant.Admin), signin.Credentials{Client: id, Secret: secret, Method: "client_secret_basic"})
 	wantCode(t, err, "invalid_client", "in another workspace")
 	if len(said) != 1 {
 		t.Errorf("answers tell cases apart: %v", said)
