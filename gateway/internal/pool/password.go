@@ -58,12 +58,8 @@ const changeTime = time.Hour
 // The try counts under a kind of brute force (contract, section 24). Errors:
 // NotFound for the pool, TooMany, Unavailable, the store's.
 func (k *Users) CheckPassword(ctx context.Context, tenant, pool, kind, identifier, password string) (Result, error) {
-	p, err := k.pools.Get(ctx, tenant, pool)
-	if err != nil {
-		return Result{}, err
-	}
-	n := lookup(identifier, p.IdentifierCaseInsensitive)
-	return k.checkPassword(ctx, &p, try{kind, n.Key}, password, func() (User, error) { return k.byName(ctx, &p, n) })
+	r, forget, err := k.ProvePassword(ctx, tenant, pool, Proof{Kind: kind, Identifier: identifier, Password: password})
+	return settled(ctx, r, forget, err)
 }
 
 // CheckPasswordOf is CheckPassword for a user known by id.
@@ -72,52 +68,99 @@ func (k *Users) CheckPasswordOf(ctx context.Context, tenant, pool, kind, user, p
 	if err != nil {
 		return Result{}, err
 	}
-	return k.checkPassword(ctx, &p, try{kind, user}, password, func() (User, error) {
+	r, forget, err := k.checkPassword(ctx, &p, try{kind, user}, Proof{Password: password}, func() (User, error) {
 		row, err := k.records.get(ctx, at(&p, user))
 		return loaded(row), err
 	})
+	return settled(ctx, r, forget, err)
 }
 
-func (k *Users) checkPassword(ctx context.Context, p *Pool, t try, password string, find func() (User, error)) (Result, error) {
+// Proof is what somebody signs in with.
+type Proof struct {
+	Kind                 string // of brute force
+	Identifier, Password string
+	// Admit is asked about who is proven to be there, before the one sign-in of a
+	// password that must be changed is used up. Its error ends the check. May be nil.
+	Admit func(*User) error
+}
+
+// ProvePassword is CheckPassword for a sign-in, which writes more. forget, never
+// nil without an error, makes the try of a right password count no more: the
+// caller calls it beside its own writes, and waits for it before anybody is
+// signed in.
+func (k *Users) ProvePassword(ctx context.Context, tenant, pool string, in Proof) (r Result, forget func(context.Context) error, err error) {
+	p, err := k.pools.Get(ctx, tenant, pool)
+	if err != nil {
+		return Result{}, nil, err
+	}
+	n := lookup(in.Identifier, p.IdentifierCaseInsensitive)
+	return k.checkPassword(ctx, &p, try{in.Kind, n.Key}, in, func() (User, error) { return k.byName(ctx, &p, n) })
+}
+
+// settled is the result of a check once its try is forgotten.
+func settled(ctx context.Context, r Result, forget func(context.Context) error, err error) (Result, error) {
+	if err == nil {
+		err = forget(ctx)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return r, nil
+}
+
+func nothing(context.Context) error { return nil }
+
+func (k *Users) checkPassword(ctx context.Context, p *Pool, t try, in Proof, find func() (User, error)) (Result, func(context.Context) error, error) {
 	start := k.config.Now()
 	u, err := find()
 	nobody := errors.Is(err, store.ErrNotFound)
 	if err != nil && !nobody {
-		return Result{}, err
+		return Result{}, nil, err
 	}
 	who := t.who(p, &u)
 	if err := k.Guard(ctx, p.TenantID, t.kind, who); err != nil {
-		return Result{}, err
+		return Result{}, nil, err
 	}
 	hash := ""
 	c := u.Credential(TypePassword)
 	if c != nil {
 		hash = c.Hash
 	}
-	right, err := k.config.Passwords.Check(ctx, p.TenantID, p.PasswordSettings.HashingMethod, hash, password)
+	right, err := k.config.Passwords.Check(ctx, p.TenantID, p.PasswordSettings.HashingMethod, hash, in.Password)
 	if err != nil {
-		return Result{}, fmt.Errorf("check the password of user %q: %w", u.ID, err)
+		return Result{}, nil, fmt.Errorf("check the password of user %q: %w", u.ID, err)
 	}
 	if !right {
-		out := Result{User: u, Outcome: PasswordIncorrect, State: StateValid}
-		switch {
-		case nobody:
-			out = Result{Outcome: UserNotFound, State: StateValid}
-		case c == nil:
-			out.Outcome = NoPassword
-		default:
-			out.State = c.State
+		return wrong(&u, nobody), nothing, k.config.Passwords.Hold(ctx, p.TenantID, start)
+	}
+	forget := func(ctx context.Context) error { return k.clear(ctx, p.TenantID, t.kind, who) }
+	if c.State == StateMustBeChanged { // its one sign-in must not be lost because the try could not be forgotten
+		if err := forget(ctx); err != nil {
+			return Result{}, nil, err
 		}
-		return out, k.config.Passwords.Hold(ctx, p.TenantID, start)
+		forget = nothing
 	}
-	if err := k.clear(ctx, p.TenantID, t.kind, who); err != nil {
-		return Result{}, err
+	r, err := k.accept(ctx, p, u, in)
+	if err != nil { // it was no guess
+		return Result{}, nil, errors.Join(err, forget(ctx))
 	}
-	return k.accept(ctx, p, u, password)
+	return r, forget, nil
+}
+
+// wrong is the result of a password that is not right.
+func wrong(u *User, nobody bool) Result {
+	c := u.Credential(TypePassword)
+	switch {
+	case nobody:
+		return Result{Outcome: UserNotFound, State: StateValid}
+	case c == nil:
+		return Result{User: *u, Outcome: NoPassword, State: StateValid}
+	}
+	return Result{User: *u, Outcome: PasswordIncorrect, State: c.State}
 }
 
 // accept decides what a right password is good for.
-func (k *Users) accept(ctx context.Context, p *Pool, u User, password string) (Result, error) {
+func (k *Users) accept(ctx context.Context, p *Pool, u User, in Proof) (Result, error) {
 	c := u.Credential(TypePassword)
 	out := Result{User: u, Outcome: PasswordCorrect, State: c.State}
 	if !c.ExpiresAt.IsZero() && !k.config.Now().Before(c.ExpiresAt) {
@@ -127,12 +170,17 @@ func (k *Users) accept(ctx context.Context, p *Pool, u User, password string) (R
 	if !out.Proven() {
 		return out, nil
 	}
+	if in.Admit != nil {
+		if err := in.Admit(&u); err != nil {
+			return Result{}, err
+		}
+	}
 	if c.State == StateMustBeChanged {
 		return k.spend(ctx, p, out)
 	}
 	if !credential.Current(p.PasswordSettings.HashingMethod, c.Hash) {
 		// The answer stands, whether or not this works out.
-		_ = k.rehash(ctx, p, u, password)
+		_ = k.rehash(ctx, p, u, in.Password)
 	}
 	return out, nil
 }

@@ -232,8 +232,8 @@ func (s *Service) answer(space *live.Space, r login.Request, v url.Values) Outco
 }
 
 // finish makes the session of a login that has proven everything, ends the one
-// it replaces, and answers the client.
-func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, made session.Session, b Browser) (Outcome, error) {
+// it replaces, and answers the client. For beside see proceed.
+func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, made session.Session, b Browser, beside ...func() error) (Outcome, error) {
 	if err := s.Logins.Finish(ctx, l); err != nil {
 		return Outcome{}, err
 	}
@@ -246,10 +246,10 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil {
 		return Outcome{}, err
 	}
-	told := make(chan error, 1) // the event is written beside the code: both wait for the disk
-	go func() { told <- s.succeeded(ctx, space, l, started) }()
-	out, err := s.hand(ctx, space, l, started, previous)
-	err = errors.Join(err, <-told)
+	var out Outcome
+	err = atOnce(append(beside,
+		func() error { return s.succeeded(ctx, space, l, started) },
+		func() (err error) { out, err = s.hand(ctx, space, l, started, previous); return err })...)
 	if err != nil { // nobody will ever hold its cookie
 		return Outcome{}, errors.Join(err, s.Sessions.End(ctx, space.Tenant, started.ID))
 	}
@@ -261,6 +261,20 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 		Cookie{Name: s.names.Session(space.Tenant, space.ID), Value: secret, Secure: s.names.Secure},
 		Cookie{Name: s.names.Login(l.ID), Life: -1, Secure: s.names.Secure})
 	return out, nil
+}
+
+// atOnce does several things, each of which may wait for the disk, at the same
+// time, and returns when all are done.
+func atOnce(work ...func() error) error {
+	done := make(chan error, len(work))
+	for _, do := range work {
+		go func() { done <- do() }()
+	}
+	var err error
+	for range work {
+		err = errors.Join(err, <-done)
+	}
+	return err
 }
 
 // succeeded records a sign-in.

@@ -64,11 +64,21 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 	}
 	ctx = s.WithOrigin(s.actor(ctx, space, l, p), space.Tenant, b)
 	began := s.Now() // a revocation while the password is hashed counts
-	r, err := s.Users.CheckPassword(ctx, space.Tenant, owner.ID, limit.KindAuthentication, identifier, password)
+	known := proof{amr: amrPassword, identifier: identifier, at: began}
+	r, forget, err := s.Users.ProvePassword(ctx, space.Tenant, owner.ID, pool.Proof{
+		Kind: limit.KindAuthentication, Identifier: identifier, Password: password,
+		Admit: func(u *pool.User) error { // the password may be good for one sign-in, which must not be lost
+			_, err := s.prove(ctx, space, l, &owner, u, known, b)
+			return err
+		},
+	})
 	if err != nil {
 		return Outcome{}, err
 	}
 	if !r.Proven() {
+		if err := forget(ctx); err != nil {
+			return Outcome{}, err
+		}
 		cause := fmt.Errorf("%s, password %s, user %s", r.Outcome, r.State, r.User.Status)
 		wrong := ErrWrong(cause)
 		if known := r.Outcome == pool.PasswordCorrect || r.Outcome == pool.PasswordExpired; known && r.User.Status == pool.StatusActive {
@@ -76,9 +86,9 @@ func (s *Service) Password(ctx context.Context, space *live.Space, l login.Login
 		}
 		return Outcome{}, s.failed(ctx, space, owner.ID, string(r.Outcome), wrong)
 	}
-	return s.proven(ctx, space, l, &owner, &r.User, proof{
-		amr: amrPassword, identifier: identifier, at: began, changeDue: r.State == pool.StateMustBeChanged,
-	}, b)
+	known.changeDue = r.State == pool.StateMustBeChanged
+	known.beside = func() error { return forget(ctx) }
+	return s.proven(ctx, space, l, &owner, &r.User, known, b)
 }
 
 // NewPassword sets the password that must be changed before the login goes on.
@@ -87,15 +97,30 @@ func (s *Service) NewPassword(ctx context.Context, space *live.Space, l login.Lo
 	if !ok || login.Next(l) != login.NewPassword || l.Pool != p.IdentityPoolID {
 		return Outcome{}, login.ErrGone
 	}
-	if _, _, err := s.half(ctx, space, l); err != nil { // also when another password was set meanwhile
+	owner, u, err := s.half(ctx, space, l) // also refuses when another password was set meanwhile
+	if err != nil {
 		return Outcome{}, err
+	}
+	remembered := false
+	if l.Second == login.Passed { // in this login: who was remembered before is asked again
+		if remembered, err = s.remembered(ctx, space, &owner, &u, b); err != nil {
+			return Outcome{}, err
+		}
 	}
 	ctx = s.actor(ctx, space, l, p)
 	if err := s.Users.SetPassword(ctx, space.Tenant, l.Pool, l.User, password, pool.SetOptions{Field: "password"}); err != nil {
 		return Outcome{}, err
 	}
 	l.ChangeDue, l.AuthTime = false, s.Now() // setting it ended what came before
-	return s.proceed(ctx, space, l, b)
+	var cookies []Cookie
+	if remembered {
+		if cookies, err = s.rememberMFA(ctx, &u); err != nil {
+			return Outcome{}, err
+		}
+	}
+	out, err := s.proceed(ctx, space, l, b)
+	out.Cookies = append(out.Cookies, cookies...)
+	return out, err
 }
 
 // stillProven refuses to go on with a login whose person has been signed out
@@ -115,16 +140,19 @@ func (s *Service) stillProven(ctx context.Context, space *live.Space, l login.Lo
 	return nil
 }
 
-// proceed goes on with a login that has just proven something.
-func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login, b Browser) (Outcome, error) {
+// proceed goes on with a login that has just proven something. What is given
+// besides is done at the same time as the last of its own writes, and its error
+// ends the login.
+func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login, b Browser, beside ...func() error) (Outcome, error) {
 	if login.Next(l) == login.Finish {
 		made, err := s.sessionOf(ctx, space, l)
 		if err != nil {
 			return Outcome{}, err
 		}
-		return s.finish(ctx, space, l, made, b)
+		return s.finish(ctx, space, l, made, b, beside...)
 	}
-	value, err := s.Logins.Keep(ctx, l)
+	var value string
+	err := atOnce(append(beside, func() (err error) { value, err = s.Logins.Keep(ctx, l); return err })...)
 	if err != nil {
 		return Outcome{}, err
 	}

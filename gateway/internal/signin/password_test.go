@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -10,7 +11,10 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
+	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 )
 
 // TestWrongPasswords: one answer and one hash whatever was wrong.
@@ -122,22 +126,70 @@ func TestPasswordMustBeChanged(t *testing.T) {
 	wantKind(t, err, fault.NotFound, "the step again")
 }
 
-// Who knew the old password must not overwrite what an administrator set since.
+// Who knew the old password must not overwrite what an administrator set since,
+// whether or not that ended what the person is signed in to.
 func TestAdministratorsPasswordWins(t *testing.T) {
+	t.Parallel()
+	const set = "set-by-the-administrator"
+	for name, o := range map[string]pool.SetOptions{"ending sessions": {}, "keeping sessions": {KeepSessions: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			who := mustChange(w)
+			a := w.Agent()
+			l, space := half(a, who, "a-first-pass-word")
+			w.Pass(time.Second)
+			w.OK(w.Pools.Users.SetPassword(t.Context(), "default", l.Pool, l.User, set, o))
+			_, err := w.Signin.NewPassword(t.Context(), space, l, "the-attackers-choice-1", a.Browser())
+			wantKind(t, err, fault.NotFound, "after the reset")
+			if r, err := w.Pools.Users.CheckPassword(t.Context(), "default", l.Pool, limit.KindVerifyPassword, who, set); err != nil || !r.Proven() {
+				t.Errorf("the administrator's password is gone: %v %v", r.Outcome, err)
+			}
+		})
+	}
+}
+
+// Who cannot sign in for want of a second factor keeps the one sign-in of a
+// password that must be changed.
+func TestDeniedKeepsTheOneSignIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	name := mustChange(w)
+	offer(w, byPassword, []string{pool.MechanismWebAuthn})
 	a := w.Agent()
 	l, space := a.Begin(signintest.Request())
-	out, err := w.Signin.Password(t.Context(), space, l, name, "a-first-pass-word", a.Browser())
-	w.OK(err)
-	a.Keep(out)
-	l, _ = a.Resume(out)
-	const set = "set-by-the-administrator"
-	w.OK(w.Pools.Users.SetPassword(t.Context(), "default", l.Pool, l.User, set, pool.SetOptions{}))
-	_, err = w.Signin.NewPassword(t.Context(), space, l, "the-attackers-choice-1", a.Browser())
-	wantKind(t, err, fault.NotFound, "after the reset")
-	if r, err := w.Pools.Users.CheckPassword(t.Context(), "default", l.Pool, limit.KindVerifyPassword, name, set); err != nil || !r.Proven() {
-		t.Errorf("the administrator's password is gone: %v %v", r.Outcome, err)
+	for range 6 { // which do not count as guesses either
+		_, err := w.Signin.Password(t.Context(), space, l, name, "a-first-pass-word", a.Browser())
+		wantKind(t, err, fault.Denied, "no second factor")
+		_, err = w.Signin.Password(t.Context(), space, l, signintest.Alice, setup.AlicePassword, a.Browser())
+		wantKind(t, err, fault.Denied, "alice has none either")
+	}
+	offer(w, byPassword, nil)
+	if l, _ := half(a, name, "a-first-pass-word"); login.Next(l) != login.NewPassword {
+		t.Errorf("step %d", login.Next(l))
+	}
+	l, space = a.Begin(signintest.Request())
+	_, err := w.Signin.Password(t.Context(), space, l, name, "a-first-pass-word", a.Browser())
+	if !fault.Is(err, fault.Unauthenticated) || fault.Read(err).Code != signin.CodeResetRequired {
+		t.Errorf("a second sign-in: %v", err)
+	}
+}
+
+// Nobody is signed in when their tries could not be forgotten.
+func TestTriesNotForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.Agent()
+	l, space := a.Begin(signintest.Request())
+	w.Faulty.Fail(storetest.OpDelete, "tries", 1, nil)
+	if out, err := w.Signin.Password(t.Context(), space, l, signintest.Alice, setup.AlicePassword, a.Browser()); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("%s %v", out.Location, err)
+	}
+	left, err := w.Sessions.List(t.Context(), "default", w.Demo.PoolID, w.User(signintest.Alice).ID)
+	if err != nil || len(left) != 0 {
+		t.Errorf("%d sessions %v", len(left), err)
+	}
+	for range 6 {
+		w.Agent().SignIn(signintest.Request()) // the tries of each are forgotten
 	}
 }

@@ -17,9 +17,10 @@ import (
 // proof is a first factor that held.
 type proof struct {
 	amr        string
-	identifier string    // as typed; empty when nothing was
-	at         time.Time // when the check began: a revocation since then counts
-	changeDue  bool      // the password must be changed
+	identifier string       // as typed; empty when nothing was
+	at         time.Time    // when the check began: a revocation since then counts
+	changeDue  bool         // the password must be changed
+	beside     func() error // to be done beside the writes of the sign-in; may be nil
 }
 
 func offers(mechanisms []string, m string) bool { return slices.Contains(mechanisms, m) }
@@ -54,7 +55,11 @@ func (s *Service) proven(ctx context.Context, space *live.Space, l login.Login, 
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := s.proceed(ctx, space, next, b)
+	var beside []func() error
+	if p.beside != nil {
+		beside = append(beside, p.beside)
+	}
+	out, err := s.proceed(ctx, space, next, b, beside...)
 	return out, twice(err)
 }
 

@@ -45,7 +45,7 @@ func TestSignedOutBetweenProofAndSession(t *testing.T) {
 	w := newWorld(t)
 	a := w.Agent()
 	l, space := a.Begin(signintest.Request())
-	out, err := held(w, storetest.OpDelete, "tries", func() (signin.Outcome, error) {
+	out, err := held(w, storetest.OpScan, "group_members", func() (signin.Outcome, error) {
 		return w.Signin.Password(t.Context(), space, l, signintest.Alice, setup.AlicePassword, a.Browser())
 	})
 	if !errors.Is(err, login.ErrGone) {

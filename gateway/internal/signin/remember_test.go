@@ -62,6 +62,41 @@ func TestRememberedBrowser(t *testing.T) {
 	}
 }
 
+// A browser remembered in the login in which the password is changed stays so, and
+// it alone.
+func TestRememberedBrowserOfNewPassword(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	offer(w, byPassword, []string{pool.MechanismTOTP})
+	setPool(w, func(p *pool.Pool) { p.MFASessionTTL = store.Duration(time.Hour) })
+	name := mustChange(w)
+	secret := app(w, name)
+	u := w.User(name)
+	_, before, err := w.Pools.MFASessions.Begin(t.Context(), &u)
+	w.OK(err)
+	a := w.Agent()
+	l, space := half(a, name, "a-first-pass-word")
+	out, err := w.Signin.Second(t.Context(), space, l, pool.MechanismTOTP, shown(w, secret), true, a.Browser())
+	w.OK(err)
+	l, space = a.Resume(a.Keep(out))
+	out, err = w.Signin.NewPassword(t.Context(), space, l, "another-pass-word-9", a.Browser())
+	w.OK(err)
+	a.Keep(out)
+	again := w.Agent()
+	again.Jar = a.Jar
+	r := signintest.Request()
+	r.Prompt = []string{"login"}
+	l, space = again.Begin(r)
+	out, err = w.Signin.Password(t.Context(), space, l, name, "another-pass-word-9", again.Browser())
+	if err != nil || signintest.Query(w, out).Get("code") == "" {
+		t.Errorf("asked although remembered: %s %v", out.Location, err)
+	}
+	left, err := w.Pools.MFASessions.List(t.Context(), &u)
+	if err != nil || len(left) != 1 || left[0].ID == before.ID {
+		t.Errorf("remembered: %+v %v", left, err)
+	}
+}
+
 // Who has no second factor sets one up, where that is offered.
 func TestEnrolWhenDue(t *testing.T) {
 	t.Parallel()
