@@ -76,6 +76,7 @@ func libraries() []library {
 		{"github.com/zitadel/oidc/v3", []string{internal + "/openid"}},
 		{"github.com/go-jose/go-jose/v4", []string{internal + "/token", internal + "/idp", internal + "/client", internal + "/openid"}},
 		{"github.com/wneessen/go-mail", []string{internal + "/notify"}},
+		{"github.com/adhocore/gronx", []string{internal + "/token"}}, // cron expressions; no dependencies of its own
 		{"github.com/maypok86/otter/v2", []string{internal}},
 		{"github.com/goccy/go-yaml", []string{internal + "/config", internal + "/promote"}},
 		{"github.com/evanphx/json-patch/v5", []string{internal + "/promote"}},

@@ -2,19 +2,18 @@ package token
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/maypok86/otter/v2"
 
+	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
@@ -27,6 +26,8 @@ const (
 	Access Kind = iota
 	ID
 	Assertion
+	UserInfo // signed answers of the userinfo endpoint; they have no end and are never accepted here
+	Logout   // logout tokens; never accepted here
 )
 
 // traits returns the typ header and the use of the keys of a kind.
@@ -34,11 +35,24 @@ func (k Kind) traits() (typ, use string) {
 	switch k {
 	case Access:
 		return "at+jwt", UseSig
-	case ID:
+	case ID, UserInfo:
 		return "JWT", UseSig
+	case Logout:
+		return "logout+jwt", UseSig
 	default:
 		return "gatepost-assertion+jwt", UseAssertion
 	}
+}
+
+// types returns the typ headers of the kinds that keys of one use sign.
+func types(use string) []string {
+	var all []string
+	for k := Access; k <= Logout; k++ {
+		if typ, of := k.traits(); of == use && !slices.Contains(all, typ) {
+			all = append(all, typ)
+		}
+	}
+	return all
 }
 
 // Workspace names an issuer.
@@ -49,74 +63,28 @@ type Workspace struct {
 	KeyType string // rsa, ps, or anything else for ES256; read when keys are made
 }
 
-// Claims are the members of a token's payload.
-type Claims map[string]any
-
-// String returns a string claim or "".
-func (c Claims) String(name string) string {
-	s, _ := c[name].(string)
-	return s
-}
-
-// Strings returns a claim that is a string or an array of strings.
-func (c Claims) Strings(name string) []string {
-	switch v := c[name].(type) {
-	case string:
-		return []string{v}
-	case []any:
-		out := make([]string, 0, len(v))
-		for _, x := range v {
-			if s, ok := x.(string); ok {
-				out = append(out, s)
-			}
-		}
-		return out
-	}
-	return nil
-}
-
-// Time returns a NumericDate claim (RFC 7519, section 2) or the zero time.
-func (c Claims) Time(name string) time.Time {
-	if f, ok := c[name].(float64); ok && f > 0 && f < 1e12 {
-		return time.Unix(int64(f), 0)
-	}
-	return time.Time{}
-}
-
-// Issued returns when the token was made, to the nanosecond: its jti says so.
-func (c Claims) Issued() time.Time {
-	raw, err := base64.RawURLEncoding.DecodeString(c.String("jti"))
-	if err != nil || len(raw) != 24 {
-		return c.Time("iat")
-	}
-	return time.Unix(0, int64(binary.BigEndian.Uint64(raw[:8])))
-}
-
-// NewJTI returns a unique token id that carries the time of its making.
-func NewJTI(now time.Time) string {
-	var raw [24]byte
-	binary.BigEndian.PutUint64(raw[:8], uint64(now.UnixNano()))
-	_, _ = rand.Read(raw[8:]) // never fails: crypto/rand ends the process instead
-	return base64.RawURLEncoding.EncodeToString(raw[:])
-}
-
 // Config configures Tokens.
 type Config struct {
 	Base string // the gateway's base URL without a trailing slash
 	Ring *vault.Ring
-	Now  func() time.Time
+	// Changed tells all gateways that the keys of a workspace changed; nil: there
+	// is no other.
+	Changed func(context.Context, changes.Entry) error
+	Now     func() time.Time
 }
 
 // Tokens signs and verifies. Safe for concurrent use.
 type Tokens struct {
 	Config
-	table *store.Table[Key]
-	rings *otter.Cache[ringKey, *ring]
+	table   *store.Table[Key]
+	heads   *store.Table[head]
+	rings   *otter.Cache[ringKey, *ring]
+	applied atomic.Uint64 // how often Apply was called
 }
 
 type ringKey struct{ tenant, workspace string }
 
-// Open declares the table.
+// Open declares the tables.
 func Open(ctx context.Context, s *store.Store, c Config) (*Tokens, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -125,11 +93,18 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Tokens, error) {
 	if err != nil {
 		return nil, err
 	}
+	heads, err := store.Declare(ctx, s, store.Spec[head]{
+		Name: "key_heads",
+		Due:  func(h *head) time.Time { return h.Automatic.ScheduledAt },
+	})
+	if err != nil {
+		return nil, err
+	}
 	rings, err := otter.New(&otter.Options[ringKey, *ring]{MaximumSize: 10_000})
 	if err != nil {
 		return nil, fmt.Errorf("key cache: %w", err)
 	}
-	return &Tokens{Config: c, table: table, rings: rings}, nil
+	return &Tokens{Config: c, table: table, heads: heads, rings: rings}, nil
 }
 
 // Issuer returns the issuer identifier of a workspace (RFC 8414, section 2).
@@ -137,43 +112,42 @@ func (t *Tokens) Issuer(tenant, workspace string) string {
 	return t.Base + "/" + tenant + "/" + workspace
 }
 
-// Sign returns a token of that kind, signed by alg; "" is the workspace's own
-// algorithm. It sets iss, iat, exp (now + ttl) and jti; the rest is the caller's.
+// Sign returns a token of that kind, signed by alg, one of [Algorithms]; "" is
+// the workspace's own. It sets iss, iat, jti and, unless ttl is 0, exp (now +
+// ttl); the rest is the caller's. A key for an algorithm that the workspace has
+// not used yet is made, which takes a while for RSA.
 func (t *Tokens) Sign(ctx context.Context, w Workspace, k Kind, alg string, claims Claims, ttl time.Duration) (string, error) {
 	typ, use := k.traits()
-	r, err := t.keys(ctx, w)
+	key, err := t.signer(ctx, w, use, alg)
 	if err != nil {
 		return "", err
 	}
-	key := r.signers[use]
 	now := t.Now()
 	claims["iss"] = t.Issuer(w.Tenant, w.ID)
 	claims["iat"] = now.Unix()
-	claims["exp"] = now.Add(ttl).Unix()
+	if ttl > 0 {
+		claims["exp"] = now.Add(ttl).Unix()
+	}
 	claims["jti"] = NewJTI(now)
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", fmt.Errorf("claims: %w", err)
 	}
-	opts := (&jose.SignerOptions{}).WithType(jose.ContentType(typ)).WithHeader("kid", key.kid)
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: key.alg, Key: key.priv}, opts)
-	if err != nil {
-		return "", fmt.Errorf("sign: %w", err)
-	}
-	jws, err := s.Sign(payload)
+	jws, err := key.by[typ].Sign(payload)
 	if err != nil {
 		return "", fmt.Errorf("sign: %w", err)
 	}
 	return jws.CompactSerialize()
 }
 
-// Algorithm returns the algorithm that the workspace's current key signs with.
+// Algorithm returns the algorithm that the workspace signs with unless told
+// otherwise.
 func (t *Tokens) Algorithm(ctx context.Context, w Workspace) (string, error) {
 	r, err := t.keys(ctx, w)
 	if err != nil {
 		return "", err
 	}
-	return string(r.signers[UseSig].alg), nil
+	return r.own[UseSig], nil
 }
 
 // MaxLength bounds what is parsed at all, in bytes.

@@ -30,7 +30,8 @@ func (f *fixture) pass(d time.Duration) { f.mu.Lock(); defer f.mu.Unlock(); f.no
 
 func build(t testing.TB) *fixture {
 	t.Helper()
-	f := &fixture{store: storetest.New(t), now: time.Now()}
+	f := &fixture{now: time.Now()}
+	f.store = storetest.NewAt(t, f.clock)
 	var err error
 	if f.ring, err = vault.New([]vault.Key{vault.GenerateKey()}); err != nil {
 		t.Fatal(err)
