@@ -144,6 +144,20 @@ func (c *Client) checkEnums() error {
 			return err
 		}
 	}
+	return c.checkMethod()
+}
+
+// checkMethod refuses a way of authentication that could never succeed.
+func (c *Client) checkMethod() error {
+	alg := c.TokenEndpointAuthSigningAlg
+	switch method := c.TokenEndpointAuthMethod; {
+	case method == AuthKeyJWT && alg == "HS256":
+		return fault.At(fault.Unprocessable, "token_endpoint_auth_signing_alg", "must be RS256, ES256, PS256 or empty for private_key_jwt")
+	case method == AuthSecretJWT && alg != "" && alg != "HS256":
+		return fault.At(fault.Unprocessable, "token_endpoint_auth_signing_alg", "must be HS256 or empty for client_secret_jwt")
+	case method == AuthTLS && len(c.tlsNames()) > 1:
+		return fault.At(fault.Unprocessable, c.tlsNames()[1], "cannot be used together with "+c.tlsNames()[0]+" (RFC 8705, section 2.1.2)")
+	}
 	return nil
 }
 
@@ -197,6 +211,11 @@ func (c *Client) checkTexts() error {
 		{"developer_id", c.DeveloperID, 200},
 		{"software_id", c.SoftwareID, 200},
 		{"software_version", c.SoftwareVersion, 200},
+		{"tls_client_auth_subject_dn", c.TLSSubjectDN, record.MaxText},
+		{"tls_client_auth_san_dns", c.TLSSANDNS, record.MaxText},
+		{"tls_client_auth_san_email", c.TLSSANEmail, record.MaxText},
+		{"tls_client_auth_san_ip", c.TLSSANIP, record.MaxText},
+		{"tls_client_auth_san_uri", c.TLSSANURI, record.MaxText},
 	} {
 		if err := record.Text(t.field, t.value, t.limit); err != nil {
 			return err
@@ -231,6 +250,11 @@ func (c *Client) checkAddresses() error {
 	} {
 		if err := record.URL(a.field, a.uri); err != nil {
 			return err
+		}
+	}
+	for _, a := range []struct{ field, uri string }{{"jwks_uri", c.JWKSURI}, {"sector_identifier_uri", c.SectorIdentifierURI}} {
+		if say := trusty(a.uri); say != "" {
+			return fault.At(fault.Unprocessable, a.field, say)
 		}
 	}
 	if strings.Contains(c.BackchannelLogoutURI, "#") {

@@ -55,6 +55,14 @@ type Client struct {
 	JWKS                        json.RawMessage `json:"jwks,omitempty"` // public keys
 	JWKSURI                     string          `json:"jwks_uri"`
 
+	// What a certificate must be for under tls_client_auth (RFC 8705, section
+	// 2.1.2): exactly one of them.
+	TLSSubjectDN string `json:"tls_client_auth_subject_dn,omitempty"`
+	TLSSANDNS    string `json:"tls_client_auth_san_dns,omitempty"`
+	TLSSANEmail  string `json:"tls_client_auth_san_email,omitempty"`
+	TLSSANIP     string `json:"tls_client_auth_san_ip,omitempty"`
+	TLSSANURI    string `json:"tls_client_auth_san_uri,omitempty"`
+
 	SubjectType                string `json:"subject_type"` // public or pairwise
 	SectorIdentifierURI        string `json:"sector_identifier_uri"`
 	IDTokenSignedResponseAlg   string `json:"id_token_signed_response_alg"` // empty: the workspace's key
@@ -83,6 +91,11 @@ type Client struct {
 	WorkspaceEpoch string          `json:"-"`
 	Epoch          string          `json:"-"` // random; another one after a deletion and a new creation
 	Rev            int64           `json:"-"` // revision of the record; given to an update, 0 means whatever it is
+
+	// Thumbprint is the x5t#S256 of the TLS certificate that the client presented
+	// with the request at hand; empty without one. It is set for clients with
+	// CertificateBoundTokens only.
+	Thumbprint string `json:"-"`
 
 	secrets []proof // the current one first; what Check compares with
 }
@@ -121,8 +134,7 @@ var echoed = []string{
 	"request_object_encryption_enc", "request_uris", "revocation_endpoint_auth_method", "saml_allowed_attributes",
 	"saml_metadata", "saml_metadata_url", "saml_override_attributes", "saml_service_provider_id", "saml_signing_hash",
 	"saml_subject_name_id", "saml_subject_name_id_format", "software_statement", "software_statement_payload",
-	"tls_client_auth_san_dns", "tls_client_auth_san_email", "tls_client_auth_san_ip", "tls_client_auth_san_uri",
-	"tls_client_auth_subject_dn", "token_exchange",
+	"token_exchange",
 }
 
 // plain is a Client without methods: what is stored, and the typed members on

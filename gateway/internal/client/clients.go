@@ -75,6 +75,9 @@ func (k *Clients) Create(ctx context.Context, c Client) (Client, error) {
 	if err := k.scopes.known(ctx, &w, c.Scopes, nil); err != nil {
 		return Client{}, err
 	}
+	if err := k.listed(ctx, &c); err != nil {
+		return Client{}, err
+	}
 	now := k.config.Now().UTC().Truncate(time.Millisecond)
 	c.CreatedAt, c.UpdatedAt, c.ClientIDIssuedAt = now, now, now.Unix()
 	if c.ClientSecret == "" && c.HashedSecret == "" && needsSecret(c.TokenEndpointAuthMethod) {
@@ -115,6 +118,9 @@ func (r *clientRecord) put(c Client) {
 func (k *Clients) first(ctx context.Context, r *clientRecord, c *Client) error {
 	oneWay, err := k.oneWay(ctx, c.TenantID)
 	if err != nil {
+		return err
+	}
+	if err := c.checkKept(oneWay || c.ClientSecret == ""); err != nil {
 		return err
 	}
 	switch {
@@ -235,6 +241,9 @@ func (k *Clients) Update(ctx context.Context, c Client) (Client, error) {
 	if err != nil {
 		return Client{}, err
 	}
+	if err := next.checkKept(oneWay); err != nil {
+		return Client{}, err
+	}
 	if old.Active() && !next.Active() {
 		if err := k.config.changed(ctx, changes.KindRevokeClient, old.Key(), old.ClientID); err != nil {
 			return Client{}, err
@@ -273,6 +282,11 @@ func (k *Clients) next(ctx context.Context, c, old Client) (Client, error) {
 	}
 	if err := k.scopes.known(ctx, &w, next.Scopes, old.Scopes); err != nil {
 		return Client{}, err
+	}
+	if next.SectorIdentifierURI != old.SectorIdentifierURI || !slices.Equal(next.RedirectURIs, old.RedirectURIs) {
+		if err := k.listed(ctx, &next); err != nil {
+			return Client{}, err
+		}
 	}
 	if next.ClientSecret == "" && len(old.secrets) == 0 && needsSecret(next.TokenEndpointAuthMethod) {
 		next.ClientSecret = vault.NewSecret()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -22,6 +23,9 @@ type Config struct {
 	Now  func() time.Time // nil: time.Now
 	// Workspace returns a workspace as it is now, NotFound when there is none.
 	Workspace func(context.Context, tenant.Key) (tenant.Workspace, error)
+	// Egress calls addresses that clients registered. Nil: sector identifiers are
+	// not checked, and no client has keys at an address.
+	Egress *http.Client
 	// OneWay tells whether a tenant keeps hashes of client secrets only (flag
 	// client_secrets_stored_as_one_way_hash).
 	OneWay func(ctx context.Context, tenant string) (bool, error)
@@ -38,6 +42,7 @@ type Keeper struct {
 	Services *Services
 	Scopes   *Scopes
 	Claims   *Claims
+	Keys     *Keys
 }
 
 // Open declares the tables and returns their keeper.
@@ -69,7 +74,12 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys, err := NewKeys(c.Egress, c.Now)
+	if err != nil {
+		return nil, err
+	}
 	k := &Keeper{
+		Keys:   keys,
 		Scopes: &Scopes{shelf: scopes, services: services},
 		Claims: &Claims{shelf: claims},
 	}

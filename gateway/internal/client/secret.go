@@ -84,6 +84,16 @@ func needsSecret(method string) bool {
 	return strings.HasPrefix(method, "client_secret_") || method == "unspecified"
 }
 
+// checkKept refuses client_secret_jwt where only the secret's hash is kept: the
+// secret itself is the key.
+func (c *Client) checkKept(hashOnly bool) error {
+	if c.TokenEndpointAuthMethod != AuthSecretJWT || !hashOnly {
+		return nil
+	}
+	return fault.At(fault.Unprocessable, "token_endpoint_auth_method",
+		"cannot be client_secret_jwt where only hashes of secrets are kept (flag client_secrets_stored_as_one_way_hash, hashed_secret): use private_key_jwt")
+}
+
 func secretAAD(tenant, id string) string { return vault.AAD(tenant, "clients", id, "secret") }
 
 // keep turns a secret into what is stored of it.
