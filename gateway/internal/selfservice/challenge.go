@@ -35,23 +35,39 @@ func (s *Service) challengeMAC(c []byte, tenant, purpose string, parts []string)
 	return s.Ring.MAC("webauthn challenge", append([]string{string(c), tenant, purpose}, parts...)...)
 }
 
-// Spend takes a challenge that came back: it must be ours, for this purpose and
-// these parts, young enough, and not answered before. Of several answers to one
-// challenge exactly one gets nil, the others fault.Unauthenticated.
-func (s *Service) Spend(ctx context.Context, challenge []byte, tenant, purpose string, parts ...string) error {
-	refused := fault.New(fault.Unauthenticated, "This took too long, or was done already. Please try again.", nil)
+// errChallenge is the one refusal of a challenge.
+func errChallenge() error {
+	return fault.New(fault.Unauthenticated, "This took too long, or was done already. Please try again.", nil)
+}
+
+// given tells until when a challenge that came back can be answered, or refuses
+// it: it must be ours, for this purpose and these parts, and young enough. It
+// writes nothing, so that rubbish costs no write.
+func (s *Service) given(challenge []byte, tenant, purpose string, parts ...string) (time.Time, error) {
 	if len(challenge) < 24 {
-		return refused
+		return time.Time{}, errChallenge()
 	}
 	own := append([]string{string(challenge[:24]), tenant, purpose}, parts...)
 	ends := time.Unix(int64(binary.BigEndian.Uint64(challenge[16:24])), 0)
 	if !s.Ring.CheckMAC(challenge[24:], "webauthn challenge", own...) || !s.Now().Before(ends) {
-		return refused
+		return time.Time{}, errChallenge()
+	}
+	return ends, nil
+}
+
+// Spend takes a challenge that came back: it must be ours, for this purpose and
+// these parts, young enough, and not answered before. Of several answers to one
+// challenge exactly one gets nil, the others fault.Unauthenticated. It is called
+// last, when the answer was found right.
+func (s *Service) Spend(ctx context.Context, challenge []byte, tenant, purpose string, parts ...string) error {
+	ends, err := s.given(challenge, tenant, purpose, parts...)
+	if err != nil {
+		return err
 	}
 	id := base64.RawURLEncoding.EncodeToString(challenge[:16])
-	_, err := s.spent.Create(ctx, tenant, id, spent{Until: ends})
+	_, err = s.spent.Create(ctx, tenant, id, spent{Until: ends})
 	if errors.Is(err, store.ErrExists) {
-		return refused
+		return errChallenge()
 	}
 	return err
 }

@@ -87,10 +87,13 @@ func (s *Service) made(ctx context.Context, tenant, poolID, user string, respons
 	if err != nil {
 		return p, credential.Passkey{}, err
 	}
-	if err := s.Spend(ctx, challenge, tenant, creating, p.Epoch, u.ID, u.Epoch); err != nil {
+	if _, err := s.given(challenge, tenant, creating, p.Epoch, u.ID, u.Epoch); err != nil {
 		return p, credential.Passkey{}, err
 	}
 	key, err := s.RelyingParty(&p).Create(owner(&u), challenge, response)
+	if err == nil {
+		err = s.Spend(ctx, challenge, tenant, creating, p.Epoch, u.ID, u.Epoch)
+	}
 	key.CreatedAt = s.Now().UTC().Truncate(time.Second)
 	return p, key, err
 }
@@ -116,7 +119,8 @@ func (s *Service) AskPasskey(p *pool.Pool, place string, allow []credential.Pass
 
 // ProvePasskey checks the answer to AskPasskey and returns whose it is and the
 // passkey. whose is the user that it must be of, or "" for anybody: then it must
-// be one that is good for signing in alone. Of one challenge one answer is taken.
+// be one that is good for signing in alone. Of one challenge one right answer is
+// taken; a wrong one leaves it and writes nothing.
 // A counter that went back is an event, not a refusal. Everything that does not
 // hold is ErrPasskey.
 func (s *Service) ProvePasskey(ctx context.Context, p *pool.Pool, place, whose string, response []byte) (pool.User, credential.Passkey, error) {
@@ -141,7 +145,7 @@ func (s *Service) prove(ctx context.Context, p *pool.Pool, place, whose string, 
 	if err != nil {
 		return pool.User{}, none, err
 	}
-	if err := s.Spend(ctx, a.Challenge, p.TenantID, getting, p.Epoch, place); err != nil {
+	if _, err := s.given(a.Challenge, p.TenantID, getting, p.Epoch, place); err != nil {
 		return pool.User{}, none, err
 	}
 	u, key, err := s.Users.ByPasskey(ctx, p.TenantID, p.ID, a.CredentialID)
@@ -158,6 +162,9 @@ func (s *Service) prove(ctx context.Context, p *pool.Pool, place, whose string, 
 	}
 	used, cloned, err := s.RelyingParty(p).Verify(owner(&u), key, a.Challenge, a)
 	if err != nil {
+		return pool.User{}, none, err
+	}
+	if err := s.Spend(ctx, a.Challenge, p.TenantID, getting, p.Epoch, place); err != nil { // a replay, or a race
 		return pool.User{}, none, err
 	}
 	used.UsedAt = s.Now().UTC().Truncate(time.Second)

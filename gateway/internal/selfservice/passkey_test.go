@@ -3,6 +3,7 @@ package selfservice_test
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/selfservice"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 )
 
 // prove signs in at a place with what a phone answers there.
@@ -110,7 +112,11 @@ func TestPasskeyRefused(t *testing.T) {
 			if tc.after != nil {
 				tc.after(s)
 			}
+			writes := w.Faulty.Calls(storetest.OpInsert) + w.Faulty.Calls(storetest.OpReplace)
 			u, key, err := w.SelfService.ProvePasskey(t.Context(), &s.owner, s.place, s.whose, s.answer)
+			if n := w.Faulty.Calls(storetest.OpInsert) + w.Faulty.Calls(storetest.OpReplace) - writes; n > 0 && name != "used" {
+				t.Errorf("a refusal costs %d writes", n)
+			}
 			if name == "another tenant's" && fault.Is(err, fault.NotFound) {
 				return
 			}
@@ -176,12 +182,30 @@ func TestPasskeyOnceInParallel(t *testing.T) {
 	options, err := w.SelfService.AskPasskey(&owner, "login", nil)
 	w.OK(err)
 	answer := p.sign(t, options)
-	done, wrong, many, other := together(20, func(int) error {
+	done, wrong, many, other := together(50, func(int) error {
 		_, _, err := w.SelfService.ProvePasskey(t.Context(), &owner, "login", "", answer)
 		return err
 	})
-	if done != 1 || wrong != 19 {
+	if done != 1 || wrong != 49 {
 		t.Errorf("%d succeeded, %d wrong, %d too many, %d else", done, wrong, many, other)
+	}
+}
+
+// A wrong answer does not use the challenge up, and the right one does.
+func TestPasskeyAfterRubbish(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p, _ := w.enrol(w.User(alice).ID)
+	owner := w.owner()
+	options, err := w.SelfService.AskPasskey(&owner, "login", nil)
+	w.OK(err)
+	for i, phone := range []*phone{newPhone(t), p, p} {
+		_, _, err := w.SelfService.ProvePasskey(t.Context(), &owner, "login", "", phone.sign(t, options))
+		if i == 1 {
+			w.OK(err)
+		} else {
+			wantPasskey(t, err, fmt.Sprint("answer ", i))
+		}
 	}
 }
 
