@@ -52,6 +52,7 @@ type parts struct {
 	codes     *grant.Codes
 	grants    *grant.Keeper
 	once      *grant.Once
+	requests  *grant.Requests
 	tokens    *token.Tokens
 	logins    *login.Keeper
 	tenants   *tenant.Keeper
@@ -164,6 +165,9 @@ func (p *parts) openSessions(ctx context.Context) (err error) {
 	if p.once, err = grant.OpenOnce(ctx, p.store); err != nil {
 		return err
 	}
+	if p.requests, err = grant.OpenRequests(ctx, p.store, p.cfg.Now); err != nil {
+		return err
+	}
 	p.grants, err = grant.Open(ctx, p.store, grant.Config{Ring: p.ring, Marks: p.marks, Now: p.cfg.Now})
 	if err != nil {
 		return err
@@ -248,7 +252,7 @@ func (p *parts) openSignin(context.Context) (err error) {
 	}
 	p.signin, err = signin.New(signin.Config{
 		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Marks: p.marks, Codes: p.codes,
-		Grants: p.grants, Once: p.once, Flags: p.flags, Egress: p.egress, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
+		Grants: p.grants, Once: p.once, Requests: p.requests, Flags: p.flags, Egress: p.egress, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
 		SelfService: p.self, ClientsOf: p.clients.Clients.All, Audit: p.audit, HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	return err

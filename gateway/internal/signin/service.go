@@ -36,6 +36,7 @@ type Config struct {
 	Codes    *grant.Codes
 	Grants   *grant.Keeper
 	Once     *grant.Once
+	Requests *grant.Requests
 	Tokens   *token.Tokens
 	Pools    *pool.Pools
 	Users    *pool.Users

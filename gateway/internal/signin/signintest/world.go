@@ -56,6 +56,7 @@ type World struct {
 	Codes       *grant.Codes
 	Grants      *grant.Keeper
 	Once        *grant.Once
+	Requests    *grant.Requests
 	Flags       *flag.Flags
 	Tokens      *token.Tokens
 	Logins      *login.Keeper
@@ -178,6 +179,9 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if w.Once, err = grant.OpenOnce(ctx, w.Store); err != nil {
 		return err
 	}
+	if w.Requests, err = grant.OpenRequests(ctx, w.Store, w.Now); err != nil {
+		return err
+	}
 	if w.Codes, err = grant.OpenCodes(ctx, w.Store, w.Now); err != nil {
 		return err
 	}
@@ -260,7 +264,7 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 	}
 	w.Signin, err = signin.New(signin.Config{
 		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Once: w.Once, Flags: w.Flags, Egress: http.DefaultClient, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
+		Grants: w.Grants, Once: w.Once, Requests: w.Requests, Flags: w.Flags, Egress: http.DefaultClient, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
 		SelfService: w.SelfService, ClientsOf: w.Clients.Clients.All, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
