@@ -32,6 +32,8 @@ const (
 	KindRevokeWorkspace = revoke + "workspace"
 	KindRevokeSubject   = revoke + "subject" // ID is the sub that tokens of Workspace carry
 	KindRevokeIDP       = revoke + "idp"     // everybody who came to Workspace by the IDP
+	KindRevokeAccess    = revoke + "access"  // what one person allowed one client in Workspace
+	KindRevokeToken     = revoke + "token"   // ID is the jti of one access token, Until its end
 )
 
 // Entry names one piece of configuration or one revocation. It carries no
@@ -41,8 +43,17 @@ type Entry struct {
 	Tenant    string    `json:"tenant"`
 	Workspace string    `json:"workspace,omitempty"`
 	ID        string    `json:"id,omitempty"`
-	At        time.Time `json:"at"` // Append fills a zero one with its clock
+	At        time.Time `json:"at"`             // Append fills a zero one with its clock
+	Keep      []string  `json:"keep,omitempty"` // of a revocation: the ids of sessions and grants that it spares
+	Until     time.Time `json:"until,omitzero"` // of a revocation: when what it ends would have ended anyway; zero: nobody knows
 }
 
 // Revocation tells whether e ends something, as opposed to changing it.
 func (e Entry) Revocation() bool { return strings.HasPrefix(e.Kind, revoke) }
+
+// PoolUser returns the pool and the user that a [KindRevokeUser] names; no user
+// means all of the pool.
+func (e Entry) PoolUser() (pool, user string) {
+	pool, user, _ = strings.Cut(e.ID, "/")
+	return pool, user
+}

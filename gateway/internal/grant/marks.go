@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,12 +28,20 @@ type Ref struct {
 	Client            string
 	Session           string // the parent session
 	Grant             string
+	Token             string // the jti of an access token
 	Issued            time.Time
 }
 
 type mark struct {
 	Entry   changes.Entry `json:"entry"`
 	Expires time.Time     `json:"expires"`
+}
+
+// ending is a mark in memory.
+type ending struct {
+	at    time.Time
+	until time.Time // nothing that it ended can be alive after it; zero: keep it
+	keep  []string  // sessions and grants that it spares
 }
 
 // Marks says which tokens, grants and sessions ended before their time. A mark
@@ -44,7 +53,8 @@ type Marks struct {
 	now   func() time.Time
 	life  time.Duration
 
-	ends       sync.Map // mark key -> time.Time
+	ends       sync.Map // mark key -> *ending
+	added      atomic.Uint64
 	generation atomic.Uint64
 }
 
@@ -69,6 +79,18 @@ func OpenMarks(ctx context.Context, s *store.Store, c MarksConfig) (*Marks, erro
 		m.now = time.Now
 	}
 	return m, m.Load(ctx)
+}
+
+// Since returns the stored marks that were made at or after t.
+func (m *Marks) Since(ctx context.Context, t time.Time) ([]changes.Entry, error) {
+	var list []changes.Entry
+	err := m.table.All(ctx, marksTenant, store.Query{}, func(r store.Row[mark]) bool {
+		if !r.Value.Entry.At.Before(t) {
+			list = append(list, r.Value.Entry)
+		}
+		return true
+	})
+	return list, err
 }
 
 // Load reads every stored mark again. It adds and never forgets.
@@ -107,6 +129,9 @@ func (m *Marks) keep(ctx context.Context, e changes.Entry) error {
 		return nil
 	}
 	v := mark{Entry: e, Expires: e.At.Add(m.life)}
+	if !e.Until.IsZero() && e.Until.Before(v.Expires) {
+		v.Expires = e.Until
+	}
 	for {
 		_, err := m.table.Create(ctx, marksTenant, key, v)
 		if !errors.Is(err, store.ErrExists) {
@@ -137,19 +162,36 @@ func (m *Marks) apply(e changes.Entry) {
 	if !ok {
 		return
 	}
+	now := &ending{e.At, e.Until, e.Keep}
 	for {
-		old, loaded := m.ends.LoadOrStore(key, e.At)
+		old, loaded := m.ends.LoadOrStore(key, now)
 		if !loaded {
+			m.tidy()
 			break
 		}
-		if t, _ := old.(time.Time); !t.Before(e.At) {
+		if was, _ := old.(*ending); !was.at.Before(e.At) {
 			return
 		}
-		if m.ends.CompareAndSwap(key, old, e.At) {
+		if m.ends.CompareAndSwap(key, old, now) {
 			break
 		}
 	}
 	m.generation.Add(1)
+}
+
+// tidy forgets, at every thousandth mark, those that nothing can hang on any
+// more: one for each revoked access token would add up.
+func (m *Marks) tidy() {
+	if m.added.Add(1)%1000 != 0 {
+		return
+	}
+	now := m.now()
+	m.ends.Range(func(key, v any) bool {
+		if e, _ := v.(*ending); !e.until.IsZero() && e.until.Before(now) {
+			m.ends.CompareAndDelete(key, v)
+		}
+		return true
+	})
 }
 
 // Generation changes whenever a mark was added: an answer of Dead holds until
@@ -157,7 +199,8 @@ func (m *Marks) apply(e changes.Entry) {
 func (m *Marks) Generation() uint64 { return m.generation.Load() }
 
 // Dead tells whether anything that r hangs on ended at or after it was issued, or
-// its session or grant ever.
+// its session, its grant or itself ever. It takes no lock; who asks about the same
+// thing again and again asks [Marks.Generation] first, which costs nothing.
 func (m *Marks) Dead(r Ref) bool {
 	return m.ended(r, changes.KindRevokeWorkspace, r.Workspace, "") ||
 		m.ended(r, changes.KindRevokeUser, "", userID(r)) ||
@@ -165,11 +208,13 @@ func (m *Marks) Dead(r Ref) bool {
 		r.Subject != "" && m.ended(r, changes.KindRevokeSubject, r.Workspace, r.Subject) ||
 		r.IDP != "" && m.ended(r, changes.KindRevokeIDP, r.Workspace, r.IDP) ||
 		m.ended(r, changes.KindRevokeClient, "", r.Client) ||
+		r.Client != "" && m.ended(r, changes.KindRevokeAccess, r.Workspace, accessID(r.Client, personID(r.Pool, r.User, r.Subject))) ||
 		m.over(r, changes.KindRevokeSession, r.Session) ||
-		m.over(r, changes.KindRevokeGrant, r.Grant)
+		m.over(r, changes.KindRevokeGrant, r.Grant) ||
+		m.over(r, changes.KindRevokeToken, r.Token)
 }
 
-// over tells whether a session or grant ended at all. Their ids are random and
+// over tells whether a session, grant or token ended at all. Their ids are random and
 // never come again, so what was issued from one a moment after its end is dead
 // as well: a token signed while a replay ended its grant.
 func (m *Marks) over(r Ref, kind, id string) bool {
@@ -187,6 +232,10 @@ func userID(r Ref) string {
 	return r.Pool + "/" + r.User
 }
 
+// accessID is how a revocation names what one person, by personID, allowed a
+// client: client ids hold no slash.
+func accessID(client, person string) string { return client + "/" + person }
+
 // poolID is how a revocation names all users of a pool.
 func poolID(r Ref) string {
 	if r.Pool == "" {
@@ -199,22 +248,28 @@ func (m *Marks) ended(r Ref, kind, workspace, id string) bool {
 	if workspace == "" && id == "" {
 		return false
 	}
-	at, ok := m.ends.Load(joinKey(kind, r.Tenant, workspace, id))
+	found, ok := m.ends.Load(joinKey(kind, r.Tenant, workspace, id))
 	if !ok {
 		return false
 	}
-	t, _ := at.(time.Time)
-	return !r.Issued.After(t)
+	was, _ := found.(*ending)
+	return !r.Issued.After(was.at) && !spares(was.keep, r.Session) && !spares(was.keep, r.Grant)
 }
+
+// spares tells whether a mark leaves a session or grant alone: the one from which
+// everything else was ended. It was alive then, so that no older mark of the same
+// kind ended it.
+func spares(keep []string, id string) bool { return id != "" && slices.Contains(keep, id) }
 
 // markKey returns the key of a revocation; other entries have none.
 func markKey(e changes.Entry) (string, bool) {
 	switch e.Kind {
 	case changes.KindRevokeWorkspace:
 		return joinKey(e.Kind, e.Tenant, e.Workspace, ""), true
-	case changes.KindRevokeSubject, changes.KindRevokeIDP:
+	case changes.KindRevokeSubject, changes.KindRevokeIDP, changes.KindRevokeAccess:
 		return joinKey(e.Kind, e.Tenant, e.Workspace, e.ID), true
-	case changes.KindRevokeUser, changes.KindRevokeClient, changes.KindRevokeSession, changes.KindRevokeGrant:
+	case changes.KindRevokeUser, changes.KindRevokeClient, changes.KindRevokeSession, changes.KindRevokeGrant,
+		changes.KindRevokeToken:
 		return joinKey(e.Kind, e.Tenant, "", e.ID), true
 	}
 	return "", false
