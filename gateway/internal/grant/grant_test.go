@@ -239,6 +239,7 @@ func TestMarks(t *testing.T) {
 	t.Parallel()
 	issued := time.Now()
 	ref := terms.Ref("t", "g", issued)
+	ref.Token = "j"
 	for _, c := range []struct {
 		name string
 		e    changes.Entry
@@ -261,6 +262,9 @@ func TestMarks(t *testing.T) {
 		{"before it was issued", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/u", At: issued.Add(-time.Second)}, false},
 		{"another tenant", changes.Entry{Kind: changes.KindRevokeSession, Tenant: "t2", ID: "s", At: issued}, false},
 		{"another user", changes.Entry{Kind: changes.KindRevokeUser, Tenant: "t", ID: "p/v", At: issued}, false},
+		{"itself", changes.Entry{Kind: changes.KindRevokeToken, Tenant: "t", ID: "j", At: issued.Add(-time.Second), Until: issued.Add(time.Hour)}, true},
+		{"a token of that name elsewhere", changes.Entry{Kind: changes.KindRevokeToken, Tenant: "t2", ID: "j", At: issued}, false},
+		{"another token", changes.Entry{Kind: changes.KindRevokeToken, Tenant: "t", ID: "g", At: issued}, false},
 		{"a change of configuration", changes.Entry{Kind: changes.KindUser, Tenant: "t", ID: "p/u", At: issued}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
