@@ -26,6 +26,10 @@ type Registration struct {
 	Password   string
 	TOTPSecret string
 	Passkeys   []credential.Passkey
+	// Renew is asked before a user who never activated is replaced, with what would
+	// take their place, and perhaps again. If it says no, their name is Taken. Nil:
+	// yes.
+	Renew func(*User) (bool, error)
 }
 
 // Registered is the outcome of a registration.
@@ -201,7 +205,13 @@ func (k *Users) enter(ctx context.Context, p *Pool, r *registrant) (Registered, 
 		case rival.ID == "":
 			u, err = k.admit(ctx, p, r)
 		case rival.renewable():
-			u, err = k.renew(ctx, p, &rival, r)
+			var yes bool
+			if yes, err = r.may(&rival); err == nil && !yes {
+				return Registered{User: rival, Taken: true}, nil
+			}
+			if err == nil {
+				u, err = k.renew(ctx, p, &rival, r)
+			}
 		default:
 			return Registered{User: rival, Taken: true}, nil
 		}
@@ -215,6 +225,16 @@ func (k *Users) enter(ctx context.Context, p *Pool, r *registrant) (Registered, 
 		contended = ok
 	}
 	return Registered{}, fault.New(fault.Unavailable, "Others are registering the same at this moment; try again.", errMoved)
+}
+
+// may tells whether the registration may replace a user who never activated.
+func (r *registrant) may(old *User) (bool, error) {
+	if r.Renew == nil {
+		return true, nil
+	}
+	next := r.user
+	next.ID = old.ID
+	return r.Renew(&next)
 }
 
 // admit makes a new user of the registration.

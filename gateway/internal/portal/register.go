@@ -165,6 +165,9 @@ func (x *visit) finish(r registering, password, prompt string) error {
 		}
 		return x.again(err, func(status int, errs []page.FieldError) error { return x.showRegister(r, status, errs) })
 	}
+	if made.Registration == "" { // who sends it twice keeps theirs
+		made.Registration = x.registered().Registration
+	}
 	if made.Registration == "" { // the same cookie for anybody
 		made.Registration = vault.NewID()
 	}

@@ -20,7 +20,10 @@ type Registered struct {
 
 // Register makes a user of status new and, if told to, sends the activation
 // message. When the identifier or address is somebody's already, the answer is
-// the same and the owner is told. Errors: Denied when the pool does not allow
+// the same and the owner is told. A registration that nobody has activated is
+// replaced, unless its message may not be sent, such as too soon after the last:
+// then it and its code stay, so that nobody can keep others from finishing by
+// registering their names again and again. Errors: Denied when the pool does not allow
 // registration, Unprocessable naming the member, TooMany, Unavailable.
 func (s *Service) Register(ctx context.Context, tenant, poolID string, in pool.Registration, send bool, d Delivery) (Registered, error) {
 	start := s.Now()
@@ -36,6 +39,9 @@ func (s *Service) Register(ctx context.Context, tenant, poolID string, in pool.R
 	}
 	if err := s.Users.Guard(ctx, tenant, limit.KindSelfRegister, p.ID+"/?"+pool.Spelling(in.Identifier)); err != nil {
 		return Registered{}, err
+	}
+	if send && in.Renew == nil {
+		in.Renew = s.renewal(ctx, &p, in, &d)
 	}
 	made, err := s.Users.Register(ctx, tenant, poolID, in)
 	if err != nil {
@@ -56,15 +62,34 @@ func (s *Service) welcome(ctx context.Context, p *pool.Pool, u *pool.User, in po
 	if !send {
 		return nil
 	}
-	w := Who{UserID: u.ID, Address: in.Address}
-	if in.Address == "" {
-		w.Address = in.Identifier
-	}
-	to, err := pick(u, code.Activation, w)
+	to, err := welcomed(u, in)
 	if err != nil {
 		return nil //nolint:nilerr // a name that cannot receive, and no address: a backend activates it
 	}
 	return quiet(s.send(ctx, p, u, code.Activation, to, d))
+}
+
+// welcomed is where the activation message of a registration goes.
+func welcomed(u *pool.User, in pool.Registration) (Destination, error) {
+	w := Who{UserID: u.ID, Address: in.Address}
+	if in.Address == "" {
+		w.Address = in.Identifier
+	}
+	return pick(u, code.Activation, w)
+}
+
+// renewal decides whether a registration may replace a former one: when its
+// message is admitted, which d is told then, or when there is none.
+func (s *Service) renewal(ctx context.Context, p *pool.Pool, in pool.Registration, d *Delivery) func(*pool.User) (bool, error) {
+	return func(u *pool.User) (bool, error) {
+		to, err := welcomed(u, in)
+		if err != nil || d.admitted {
+			return true, nil //nolint:nilerr // see welcome
+		}
+		err = s.Messages.Admit(ctx, s.message(ctx, p, u, code.Activation, to, *d))
+		d.admitted = err == nil
+		return d.admitted, quiet(err)
+	}
 }
 
 // tellOwner lets the owner of a name know that somebody tried to register it.

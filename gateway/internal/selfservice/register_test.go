@@ -184,6 +184,45 @@ func TestRegisterAgain(t *testing.T) {
 	}
 }
 
+// Nobody keeps a stranger from finishing by registering their name again: while
+// no message may go to the address, the pending registration and its code stay,
+// and the answer is the same.
+func TestRegisterAgainTooSoon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	register := func(in pool.Registration) selfservice.Registered {
+		t.Helper()
+		before := w.Hashes.Load()
+		made, err := w.SelfService.Register(t.Context(), w.Demo.Tenant, w.pool, in, true, selfservice.Delivery{})
+		w.OK(err)
+		if n := w.Hashes.Load() - before; n != 1 {
+			t.Errorf("%d hashes, want 1", n)
+		}
+		return made
+	}
+	victim := register(pool.Registration{Identifier: carol, Password: good})
+	short, sent := w.Mail.Last(carol).Data.Code, len(w.Mail.All())
+	w.Mail.Fail(fault.New(fault.TooMany, "", nil)) // the cooldown
+	for _, in := range []pool.Registration{
+		{Identifier: carol, Password: "the-attackers-choice-1"},
+		{Identifier: " CAROL@example.com ", Password: "the-attackers-choice-1"},
+		{Identifier: "carol", Address: carol, Password: "the-attackers-choice-1"},
+	} {
+		if made := register(in); made.ID != victim.ID || made.Registration != "" {
+			t.Errorf("%+v, want that of %+v", made, victim)
+		}
+	}
+	w.Mail.Fail(nil)
+	if n := len(w.Mail.All()); n != sent {
+		t.Errorf("%d messages more", n-sent)
+	}
+	_, err := w.activate(selfservice.Activation{Code: code.Extend(victim.ID, short), Activation: pool.Activation{Registration: victim.Registration}})
+	w.OK(err)
+	if r, err := w.Pools.Users.CheckPassword(t.Context(), w.Demo.Tenant, w.pool, limit.KindVerifyPassword, carol, good); err != nil || !r.Proven() {
+		t.Errorf("the password of the registration: %v %v", r.Outcome, err)
+	}
+}
+
 // The password of the registration holds only for the browser that registered,
 // or a backend that vouches for it.
 func TestPasswordOfAnotherBrowser(t *testing.T) {

@@ -28,6 +28,8 @@ type Delivery struct {
 	// address that one of them allows, and to no other. Nil: it is for no sign-in.
 	Mechanisms []string
 	Operator   bool // an administrator or a tenant's own backend asks, not the person
+
+	admitted bool // the message is counted already
 }
 
 // Carried is what a code keeps of its Delivery for the page that takes it.
@@ -291,17 +293,12 @@ func (s *Service) link(p *pool.Pool, t code.Type, extended string, d Delivery) s
 // message that the budgets refuse makes no code, so that the former one stays
 // good: whoever asks twice has one that works.
 func (s *Service) send(ctx context.Context, p *pool.Pool, u *pool.User, t code.Type, to Destination, d Delivery) error {
-	m := notify.Message{
-		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, User: u.ID,
-		Kind: kind(t, d.Link), To: to.Address, Channel: to.Channel, Brand: s.Brand(ctx, p.TenantID, d.Workspace),
-		Data: notify.Data{
-			Name: displayName(u), Identifier: to.Address, Code: noCode, Link: s.link(p, t, code.Extend(u.ID, noCode), d),
-			Life: time.Duration(Setting(p, t).TTL), Invitation: d.Invitation,
-		},
-		Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
-	}
+	m := s.message(ctx, p, u, t, to, d)
 	about := map[string]any{"user_id": u.ID, "code_type": string(t)}
-	err := s.Messages.Admit(ctx, m)
+	var err error
+	if !d.admitted {
+		err = s.Messages.Admit(ctx, m)
+	}
 	if err == nil {
 		var made code.Issued
 		if made, err = s.issue(ctx, p, u, t, to.Address, nil, d); err != nil {
@@ -318,6 +315,19 @@ func (s *Service) send(ctx context.Context, p *pool.Pool, u *pool.User, t code.T
 		return err
 	}
 	return s.event(ctx, p, u, audit.SubjectOTP, audit.ActionSent, about)
+}
+
+// message is what carries a code of a user, without the code.
+func (s *Service) message(ctx context.Context, p *pool.Pool, u *pool.User, t code.Type, to Destination, d Delivery) notify.Message {
+	return notify.Message{
+		Tenant: p.TenantID, Workspace: d.Workspace, Pool: p.ID, User: u.ID,
+		Kind: kind(t, d.Link), To: to.Address, Channel: to.Channel, Brand: s.Brand(ctx, p.TenantID, d.Workspace),
+		Data: notify.Data{
+			Name: displayName(u), Identifier: to.Address, Code: noCode, Link: s.link(p, t, code.Extend(u.ID, noCode), d),
+			Life: time.Duration(Setting(p, t).TTL), Invitation: d.Invitation,
+		},
+		Expires: s.Now().Add(time.Duration(Setting(p, t).TTL)), Operator: d.Operator,
+	}
 }
 
 // noCode stands for a code where there is none.
