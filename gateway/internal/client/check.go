@@ -26,6 +26,7 @@ const (
 	AuthTLS        = "tls_client_auth"
 	AuthOwnTLS     = "self_signed_tls_client_auth"
 	AuthNone       = "none"
+	AuthAny        = "unspecified" // Basic or in the body
 	Native         = "native"
 	Pairwise       = "pairwise"
 )

@@ -17,6 +17,7 @@ const (
 	ClaimIDToken     = "id_token"
 	ClaimAccessToken = "access_token"
 	SourceContext    = "authnCtx"
+	SourceClient     = "client" // a path in the client as the API shows it
 )
 
 var claimTypes = []string{ClaimIDToken, ClaimAccessToken, "saml_assertion"}

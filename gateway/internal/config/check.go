@@ -27,6 +27,9 @@ func Check(c Config) error {
 		if _, err := tls.LoadX509KeyPair(string(t.Certificate), string(t.Key)); err != nil {
 			m.add("listen.public.tls", "%s", err)
 		}
+		if _, err := t.ClientCAs(); err != nil {
+			m.add("listen.public.tls.client_ca", "%s", err)
+		}
 	}
 	m.directory("data_dir", string(c.DataDir))
 	if c.Store.Driver == Embedded {

@@ -36,6 +36,15 @@ func TestCheck(t *testing.T) {
 			c.Listen.Public.TLS = config.TLS{Certificate: config.Path(dir + "/cert.pem"), Key: config.Path(dir + "/key.pem")}
 			c.BaseURL = "https://id.example.com"
 		}, []string{"listen.public.tls: open DIR/cert.pem: no such file or directory"}},
+		{"who issues certificates of clients", func(t *testing.T, dir string, c *config.Config) {
+			certificate(t, dir)
+			file(t, dir+"/ca.pem", "nothing")
+			c.Listen.Public.TLS = config.TLS{
+				Certificate: config.Path(dir + "/cert.pem"), Key: config.Path(dir + "/key.pem"),
+				ClientCertificates: config.Request, ClientCA: config.Path(dir + "/ca.pem"),
+			}
+			c.BaseURL = "https://id.example.com"
+		}, []string{"listen.public.tls.client_ca: DIR/ca.pem holds no certificate in PEM"}},
 		{"a file in the way", func(t *testing.T, dir string, c *config.Config) {
 			file(t, dir+"/taken", "")
 			c.DataDir = config.Path(dir + "/taken/data")

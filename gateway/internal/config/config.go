@@ -1,6 +1,9 @@
 package config
 
 import (
+	"crypto/x509"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/notify"
@@ -51,10 +54,35 @@ type Public struct {
 type TLS struct {
 	Certificate Path `json:"certificate"`
 	Key         Path `json:"key"`
+	// ClientCertificates is Off, also when empty, or Request when clients may authenticate by a
+	// certificate (RFC 8705). Browsers that have one then ask their user for it.
+	ClientCertificates string `json:"client_certificates"`
+	// ClientCA is a PEM file of those who issue the certificates of
+	// tls_client_auth. Empty: only self_signed_tls_client_auth is possible.
+	ClientCA Path `json:"client_ca"`
 }
+
+// Request is the value of TLS.ClientCertificates that asks for them.
+const Request = "request"
 
 // On tells whether the listener speaks TLS.
 func (t TLS) On() bool { return t.Certificate != "" }
+
+// ClientCAs reads ClientCA; nil when there is none.
+func (t TLS) ClientCAs() (*x509.CertPool, error) {
+	if t.ClientCA == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(string(t.ClientCA))
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate in PEM", t.ClientCA)
+	}
+	return pool, nil
+}
 
 // Ops is the listener for health and metrics.
 type Ops struct {

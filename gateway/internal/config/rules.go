@@ -85,6 +85,7 @@ func (r *rules) addresses(c *Config) {
 	case public.TLS.Certificate != "" && public.TLS.Key == "":
 		r.add("listen.public.tls.key", "is missing: TLS wants a certificate and its key")
 	}
+	r.clientCertificates(public.TLS)
 	if base != nil {
 		r.transport(c, base)
 	}
@@ -94,6 +95,18 @@ func (r *rules) addresses(c *Config) {
 	ext := r.origin("extensions.base_url", c.Extensions.BaseURL)
 	if base != nil && ext != nil && ext.Hostname() == base.Hostname() {
 		r.add("extensions.base_url", "has the host of base_url: pages of plugins need a host of their own")
+	}
+}
+
+func (r *rules) clientCertificates(t TLS) {
+	if t.ClientCertificates != "" {
+		r.oneOf("listen.public.tls.client_certificates", t.ClientCertificates, Off, Request)
+	}
+	switch {
+	case t.ClientCertificates == Request && !t.On():
+		r.add("listen.public.tls.client_certificates", "needs TLS here: set listen.public.tls.certificate and key")
+	case t.ClientCertificates != Request && t.ClientCA != "":
+		r.add("listen.public.tls.client_ca", "is for client_certificates: %q", Request)
 	}
 }
 

@@ -23,6 +23,8 @@ func (h *Handler) client(ctx context.Context, c *fiber.Ctx, space *live.Space, f
 	if err != nil {
 		return nil, err
 	}
+	cred.Endpoint = h.Signin.Base + web.Read(c).Path
+	cred.Certificates = web.Certificates(c)
 	return h.Signin.AuthenticateClient(ctx, space, cred)
 }
 
@@ -33,7 +35,7 @@ func readCredentials(authorization string, f form) (signin.Credentials, error) {
 	scheme, rest, _ := strings.Cut(authorization, " ")
 	switch {
 	case f.get("client_assertion") != "" || f.get("client_assertion_type") != "":
-		return signin.Credentials{}, unauthenticated("Client assertions are not supported.")
+		return readAssertion(authorization, f)
 	case authorization == "":
 		c := signin.Credentials{Client: f.get("client_id"), Secret: f.get("client_secret"), Method: client.AuthNone}
 		if c.Secret != "" {
@@ -67,6 +69,21 @@ func readCredentials(authorization string, f form) (signin.Credentials, error) {
 		return c, refuse("invalid_request", "client_id in the body is not the client that authenticated.", nil)
 	}
 	return c, nil
+}
+
+// assertionType is the only kind of client assertion (RFC 7523, section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+func readAssertion(authorization string, f form) (signin.Credentials, error) {
+	switch {
+	case authorization != "" || f.get("client_secret") != "":
+		return signin.Credentials{}, refuse("invalid_request", "The client authenticated twice: by a client_assertion and by a secret.", nil)
+	case f.get("client_assertion_type") != assertionType:
+		return signin.Credentials{}, unauthenticated("client_assertion_type must be " + assertionType + ".")
+	case f.get("client_assertion") == "":
+		return signin.Credentials{}, unauthenticated("client_assertion is missing.")
+	}
+	return signin.Credentials{Client: f.get("client_id"), Assertion: f.get("client_assertion")}, nil
 }
 
 func unauthenticated(say string) *fault.Error {

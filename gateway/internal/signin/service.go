@@ -2,6 +2,7 @@ package signin
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -32,17 +33,29 @@ type Config struct {
 	Live     *live.Cache
 	Logins   *login.Keeper
 	Sessions *session.Keeper
-	Marks    *grant.Marks
-	Codes    *grant.Codes
-	Grants   *grant.Keeper
-	Once     *grant.Once
-	Requests *grant.Requests
-	Tokens   *token.Tokens
-	Pools    *pool.Pools
-	Users    *pool.Users
-	Audit    *audit.Recorder
-	Flags    *flag.Flags
-	Egress   *http.Client // calls addresses that clients registered
+	// Participants are the clients that hear of the end of a session.
+	Participants *session.Participants
+	Marks        *grant.Marks
+	Codes        *grant.Codes
+	Grants       *grant.Keeper
+	Once         *grant.Once
+	Opaque       *grant.Opaque
+	Requests     *grant.Requests
+	Consents     *grant.Consents
+	Tokens       *token.Tokens
+	Pools        *pool.Pools
+	Users        *pool.Users
+	Audit        *audit.Recorder
+	Flags        *flag.Flags
+	Egress       *http.Client // calls addresses that clients registered
+	// ClientKeys finds the public keys of clients, ClientSecrets the secrets of one
+	// as far as they are kept.
+	ClientKeys    *client.Keys
+	ClientSecrets func(context.Context, *client.Client) ([]string, error)
+	// ClientCertificates tells whether the listener asks for TLS certificates,
+	// ClientCAs who may have issued those of tls_client_auth; nil: nobody.
+	ClientCertificates bool
+	ClientCAs          *x509.CertPool
 	// SelfService sends and takes codes, and knows passkeys.
 	SelfService *selfservice.Service
 	MFASessions *pool.MFASessions
@@ -60,6 +73,8 @@ type Service struct {
 	Config
 	names   Names
 	bearers *otter.Cache[[32]byte, *Bearer]
+	ended   ends
+	telling chan struct{} // a slot for each client that is being told
 }
 
 // New returns a service over opened parts.
@@ -74,7 +89,10 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Service{Config: c, names: Names{Secure: strings.HasPrefix(c.Base, "https://")}, bearers: bearers}, nil
+	return &Service{
+		Config: c, names: Names{Secure: strings.HasPrefix(c.Base, "https://")}, bearers: bearers,
+		ended: ends{wake: make(chan struct{}, 1)}, telling: make(chan struct{}, tellers),
+	}, nil
 }
 
 // Browser is what a request says about the browser that sent it.

@@ -18,8 +18,12 @@ type Listening struct {
 	Addr     string // host:port; port 0 takes a free one
 	CertFile string // PEM chain; with KeyFile the listener speaks TLS
 	KeyFile  string
-	Log      *slog.Logger     // nil: nothing is logged
-	Now      func() time.Time // nil: time.Now
+	// ClientCertificates asks every client for a certificate and takes any, or
+	// none: see Certificates.
+	ClientCertificates bool
+
+	Log *slog.Logger     // nil: nothing is logged
+	Now func() time.Time // nil: time.Now
 }
 
 // Listen opens a TCP listener, with TLS 1.2 or newer when a certificate is
@@ -36,6 +40,9 @@ func Listen(ctx context.Context, cfg Listening) (net.Listener, error) {
 			return nil, err
 		}
 		secure = &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}, GetCertificate: c.current}
+		if cfg.ClientCertificates {
+			secure.ClientAuth = tls.RequestClientCert
+		}
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", cfg.Addr)

@@ -2,6 +2,7 @@ package web
 
 import (
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/hex"
 	"net/netip"
 
@@ -32,6 +33,16 @@ func (v Visit) Origin() string { return v.Scheme + "://" + v.Host }
 // Read returns the request of c. It was put together before any handler ran;
 // calling it again costs a copy.
 func Read(c *fiber.Ctx) Visit { return stateOf(c.Context()).visit }
+
+// Certificates returns the TLS certificates that the client of c presented, its
+// own first; it has proven that it holds the key of that one. Nobody has checked
+// who issued them. Where the listener does not ask for them there are none.
+func Certificates(c *fiber.Ctx) []*x509.Certificate {
+	if state := c.Context().TLSConnectionState(); state != nil {
+		return state.PeerCertificates
+	}
+	return nil
+}
 
 // refusal is an answer given before any handler runs.
 type refusal struct {

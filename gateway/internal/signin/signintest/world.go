@@ -53,10 +53,13 @@ type World struct {
 	Mail        Mailbox // every message that was sent
 	SelfService *selfservice.Service
 	Sessions    *session.Keeper
+	Listeners   *session.Participants
 	Codes       *grant.Codes
 	Grants      *grant.Keeper
 	Once        *grant.Once
+	Opaque      *grant.Opaque
 	Requests    *grant.Requests
+	Consents    *grant.Consents
 	Flags       *flag.Flags
 	Tokens      *token.Tokens
 	Logins      *login.Keeper
@@ -134,6 +137,9 @@ func (w *World) announce(ctx context.Context, entries ...changes.Entry) (uint64,
 	if w.Live != nil {
 		w.Live.Apply(entries)
 	}
+	if w.Signin != nil {
+		w.Signin.Apply(entries)
+	}
 	return 0, nil
 }
 
@@ -176,10 +182,19 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if w.Listeners, err = session.OpenParticipants(ctx, w.Store, w.Now); err != nil {
+		return err
+	}
 	if w.Once, err = grant.OpenOnce(ctx, w.Store); err != nil {
 		return err
 	}
 	if w.Requests, err = grant.OpenRequests(ctx, w.Store, w.Now); err != nil {
+		return err
+	}
+	if w.Consents, err = grant.OpenConsents(ctx, w.Store, grant.ConsentsConfig{Marks: w.Marks, Life: live.MaxLife, Now: w.Now}); err != nil {
+		return err
+	}
+	if w.Opaque, err = grant.OpenOpaque(ctx, w.Store); err != nil {
 		return err
 	}
 	if w.Codes, err = grant.OpenCodes(ctx, w.Store, w.Now); err != nil {
@@ -188,7 +203,7 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if w.Grants, err = grant.Open(ctx, w.Store, grant.Config{Ring: w.Ring, Marks: w.Marks, Now: w.Now}); err != nil {
 		return err
 	}
-	if w.Tokens, err = token.Open(ctx, w.Store, token.Config{Base: w.Base, Ring: w.Ring, Now: w.Now}); err != nil {
+	if w.Tokens, err = token.Open(ctx, w.Store, token.Config{Base: w.Base, Ring: w.Ring, Changed: w.changed, Now: w.Now}); err != nil {
 		return err
 	}
 	w.Logins, err = login.Open(ctx, w.Store, login.Config{Ring: w.Ring, Now: w.Now})
@@ -263,8 +278,8 @@ func (w *World) openSignin(ctx context.Context) (err error) {
 		return err
 	}
 	w.Signin, err = signin.New(signin.Config{
-		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Once: w.Once, Requests: w.Requests, Flags: w.Flags, Egress: http.DefaultClient, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
+		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Participants: w.Listeners, Marks: w.Marks, Codes: w.Codes,
+		Grants: w.Grants, Once: w.Once, Opaque: w.Opaque, Requests: w.Requests, Consents: w.Consents, Flags: w.Flags, Egress: http.DefaultClient, ClientKeys: w.Clients.Keys, ClientSecrets: w.Clients.Clients.Secrets, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
 		SelfService: w.SelfService, ClientsOf: w.Clients.Clients.All, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
