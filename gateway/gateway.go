@@ -43,7 +43,6 @@ type Gateway struct {
 	proxy    *proxy.Proxy
 	health   *ops.Handler
 	healthy  *web.Server // answers the ops listener
-	metrics  *ops.Metrics
 	jobs     *job.Runner
 	public   net.Listener
 	ops      net.Listener // nil: off
@@ -57,7 +56,7 @@ func New(ctx context.Context, c Config) (_ *Gateway, err error) {
 		c.Now = time.Now
 	}
 	c.Log = orDiscard(c.Log)
-	g := &Gateway{parts: parts{cfg: c}}
+	g := &Gateway{parts: parts{cfg: c, metrics: ops.NewMetrics(c.Version)}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, g.Close())
@@ -77,6 +76,7 @@ func New(ctx context.Context, c Config) (_ *Gateway, err error) {
 		}
 	}
 	g.store = store.New(driver, c.Now)
+	g.store.Failed = g.metrics.StoreError
 	if err := g.parts.open(ctx); err != nil {
 		return nil, err
 	}

@@ -34,13 +34,13 @@ func (g *Gateway) mount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	g.metrics = ops.NewMetrics(g.cfg.Version)
 	g.web = web.New(g.edge(pages))
 	errs := g.web.Errors()
 	g.proxy = proxy.New(proxy.Config{
 		Table: g.routes.Table, Door: &door{signin: g.signin, live: g.live, fresh: g.log.Fresh}, Errors: errs,
 		Page:       func(w io.Writer, n proxy.Notice) error { return pages.Render(w, page.Theme{}, noticePage(n)) },
 		FormAction: []string{g.cfg.BaseURL}, Own: g.ownAddresses(), Log: g.cfg.Log, Now: g.cfg.Now,
+		Decided: g.metrics.Decision, Answered: g.metrics.Upstream,
 	})
 	hosts := web.Hosts{Own: g.origins, App: g.proxy.App, Listed: g.origins, Asset: pages.Asset}
 	g.web.App().Use(hosts.Handler(errs))
@@ -67,6 +67,9 @@ func (g *Gateway) mount(ctx context.Context) error {
 	g.web.App().Use(func(c *fiber.Ctx) error {
 		return errs.Any(c, fault.New(fault.NotFound, "There is nothing at this address.", nil))
 	})
+	if err := g.watch(); err != nil {
+		return err
+	}
 	g.mountOps()
 	g.addJobs()
 	return g.listenOperator(ctx)

@@ -17,6 +17,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/notify"
+	"github.com/gatepost/gatepost/gateway/internal/ops"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/pool/code"
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
@@ -34,9 +35,10 @@ import (
 
 // parts are the opened packages, from the store up to what the handlers use.
 type parts struct {
-	cfg   Config
-	ring  *vault.Ring
-	store *store.Store
+	cfg     Config
+	metrics *ops.Metrics
+	ring    *vault.Ring
+	store   *store.Store
 	// egress calls addresses that people wrote: the public ones and egress.allow.
 	egress *http.Client
 
@@ -110,7 +112,7 @@ func (p *parts) openLog(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.audit, err = audit.Open(ctx, p.store, audit.Config{Now: p.cfg.Now})
+	p.audit, err = audit.Open(ctx, p.store, audit.Config{Now: p.cfg.Now, Recorded: p.recorded})
 	return err
 }
 
@@ -204,7 +206,7 @@ func (p *parts) openTenants(ctx context.Context) (err error) {
 }
 
 func (p *parts) openPools(ctx context.Context) (err error) {
-	p.passwords = credential.NewVerifier(credential.Config{Gate: p.gate, Now: p.cfg.Now})
+	p.passwords = credential.NewVerifier(credential.Config{Gate: hashing{p.gate, p.metrics.GateRefused}, Now: p.cfg.Now})
 	p.pools, err = pool.Open(ctx, p.store, pool.Config{
 		Ring: p.ring, Passwords: p.passwords,
 		Guard: p.guard, Audit: p.audit, Now: p.cfg.Now, Changed: p.changed, TenantEpoch: p.tenantEpoch, Linked: p.linked,

@@ -30,6 +30,7 @@ type Config struct {
 	Retention time.Duration // events are kept so long; 7 days
 	Scan      int           // the most events that one List looks at; 50 000
 	Now       func() time.Time
+	Recorded  func(subject, action string) // is told of every event that was recorded; nil: nobody is
 }
 
 // Recorder records and lists events. Safe for concurrent use.
@@ -59,6 +60,9 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Recorder, error) {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Recorded == nil {
+		c.Recorded = func(string, string) {}
 	}
 	table, err := store.Declare(ctx, s, store.Spec[record]{
 		Name:    "audit",
@@ -94,6 +98,7 @@ func (r *Recorder) Record(ctx context.Context, e Event) error {
 	if err != nil {
 		return fmt.Errorf("audit: %s_%s: %w", e.Subject, e.Action, err)
 	}
+	r.config.Recorded(e.Subject, e.Action)
 	return nil
 }
 

@@ -27,9 +27,9 @@ type Metrics struct {
 	decisions *prometheus.CounterVec
 	upstream  *prometheus.HistogramVec
 	signIns   *prometheus.CounterVec
-	tokens    *prometheus.CounterVec
+	tokens    prometheus.Counter
 	store     *prometheus.CounterVec
-	gate      *prometheus.CounterVec
+	gate      prometheus.Counter
 	jobs      *prometheus.HistogramVec
 	jobErrors *prometheus.CounterVec
 }
@@ -55,11 +55,11 @@ func NewMetrics(version string) *Metrics {
 		durations: histogram("http_request_duration_seconds", "Time until the handler returned; streams go on after it.", fast(), "area"),
 		refused:   counter("http_refused_total", "Requests and connections refused before any handler, by reason.", "reason"),
 		decisions: counter("proxy_decisions_total", "What was decided about requests to apps.", "outcome"),
-		upstream:  histogram("proxy_upstream_seconds", "Time until an app's first byte, by outcome.", fast(), "outcome"),
-		signIns:   counter("sign_ins_total", "Ends of sign-ins, by outcome.", "outcome"),
-		tokens:    counter("tokens_issued_total", "Tokens issued, by kind.", "kind"),
-		store:     counter("store_errors_total", "Failed operations of the store, by table and operation.", "table", "operation"),
-		gate:      counter("gate_refused_total", "Password checks refused because the hashing gate was full, by reason.", "reason"),
+		upstream:  histogram("proxy_upstream_seconds", "Time until an app's answer began or did not, by outcome.", fast(), "outcome"),
+		signIns:   counter("sign_ins_total", "Sign-ins that succeeded, and attempts that failed, by outcome.", "outcome"),
+		tokens:    counter("access_tokens_issued_total", "Access tokens issued.").WithLabelValues(),
+		store:     counter("store_errors_total", "Operations for which the store was not available, by table and operation.", "table", "operation"),
+		gate:      counter("gate_refused_total", "Password hashes that the hashing gate had no room for.").WithLabelValues(),
 		jobs:      histogram("job_duration_seconds", "Runs of background work.", slow(), "job"),
 		jobErrors: counter("job_errors_total", "Runs of background work that failed.", "job"),
 	}
@@ -85,30 +85,29 @@ func (m *Metrics) Request(s web.Sample) {
 	m.durations.WithLabelValues(area).Observe(s.Duration.Seconds())
 }
 
-// Decision counts what was decided about a request to an app, such as "allow",
-// "sign_in" or "deny".
+// Decision counts what was decided about a request to an app: it is what
+// proxy.Config.Decided asks for.
 func (m *Metrics) Decision(outcome string) { m.decisions.WithLabelValues(outcome).Inc() }
 
-// Upstream counts an app's answer: "ok", "error", "timeout" or "aborted".
-func (m *Metrics) Upstream(outcome string, firstByte time.Duration) {
-	m.upstream.WithLabelValues(outcome).Observe(firstByte.Seconds())
+// Upstream counts an app's answer: it is what proxy.Config.Answered asks for.
+func (m *Metrics) Upstream(outcome string, took time.Duration) {
+	m.upstream.WithLabelValues(outcome).Observe(took.Seconds())
 }
 
-// SignIn counts the end of a sign-in, such as "done", "wrong_password" or
-// "denied".
+// SignIn counts a sign-in that "succeeded", or an attempt that "failed".
 func (m *Metrics) SignIn(outcome string) { m.signIns.WithLabelValues(outcome).Inc() }
 
-// Token counts an issued token by its kind.
-func (m *Metrics) Token(kind string) { m.tokens.WithLabelValues(kind).Inc() }
+// Token counts an issued access token.
+func (m *Metrics) Token() { m.tokens.Inc() }
 
-// StoreError counts a failed operation of the store.
+// StoreError counts a failed operation of the store: it is what store.Store.Failed
+// asks for.
 func (m *Metrics) StoreError(table, operation string) {
 	m.store.WithLabelValues(table, operation).Inc()
 }
 
-// GateRefused counts a password check that the hashing gate did not take:
-// "full" or "late".
-func (m *Metrics) GateRefused(reason string) { m.gate.WithLabelValues(reason).Inc() }
+// GateRefused counts a password hash that the hashing gate had no room for.
+func (m *Metrics) GateRefused() { m.gate.Inc() }
 
 // Job counts a run of background work.
 func (m *Metrics) Job(name string, took time.Duration, err error) {
@@ -121,40 +120,11 @@ func (m *Metrics) Job(name string, took time.Duration, err error) {
 // Watch adds a number that read returns at every scrape, such as the length of a
 // queue, as gatepost_<name>. The error says that the name is taken.
 func (m *Metrics) Watch(name, help string, read func() float64) error {
-	return m.register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "gatepost", Name: name, Help: help}, read))
-}
-
-// WatchEach adds a group of numbers that read returns at every scrape by the
-// value of one label, such as the rows of each table. The values must be few.
-func (m *Metrics) WatchEach(name, help, label string, read func() map[string]float64) error {
-	return m.register(&group{desc: prometheus.NewDesc("gatepost_"+name, help, []string{label}, nil), read: read})
-}
-
-func (m *Metrics) register(c prometheus.Collector) error {
-	if err := m.registry.Register(c); err != nil {
+	err := m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "gatepost", Name: name, Help: help}, read))
+	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
 	return nil
-}
-
-// group is a gauge for every entry of a map.
-type group struct {
-	desc *prometheus.Desc
-	read func() map[string]float64
-}
-
-// Describe tells the registry of the one metric.
-func (g *group) Describe(to chan<- *prometheus.Desc) { to <- g.desc }
-
-// Collect reads the map.
-func (g *group) Collect(to chan<- prometheus.Metric) {
-	for value, n := range g.read() {
-		metric, err := prometheus.NewConstMetric(g.desc, prometheus.GaugeValue, n, value)
-		if err != nil {
-			metric = prometheus.NewInvalidMetric(g.desc, err)
-		}
-		to <- metric
-	}
 }
 
 // answer writes all metrics in the format that the scraper asks for.

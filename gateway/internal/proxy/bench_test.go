@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/gatepost/gatepost/gateway/internal/ops"
 	"github.com/gatepost/gatepost/gateway/internal/proxy"
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -89,7 +90,10 @@ func benchGate(b *testing.B, r route.Route) string {
 		b.Fatal(bad)
 	}
 	server := web.New(web.Config{NoAccessLog: true})
-	p := proxy.New(proxy.Config{Table: func() *route.Table { return table }, Door: newStub(), Errors: server.Errors()})
+	m := ops.NewMetrics("")
+	p := proxy.New(proxy.Config{
+		Table: func() *route.Table { return table }, Door: newStub(), Errors: server.Errors(), Decided: m.Decision, Answered: m.Upstream,
+	})
 	server.App().Use(web.Hosts{Own: func() []string { return nil }, App: p.App}.Handler(server.Errors()))
 	ln, err := web.Listen(b.Context(), web.Listening{Addr: "127.0.0.1:0"})
 	if err != nil {

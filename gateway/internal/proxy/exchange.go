@@ -50,27 +50,36 @@ func (x *exchange) serve(c *fiber.Ctx) error {
 	if ownPath(&x.visit) {
 		return x.p.own(c, x)
 	}
-	pl, err := x.p.find(&x.visit)
+	src, err := x.decide(c)
+	x.p.cfg.Decided(decision(err))
 	if err != nil {
 		return err
 	}
+	return x.forward(src)
+}
+
+// decide readies a request that may pass. src is its body, if any.
+func (x *exchange) decide(c *fiber.Ctx) (src io.Reader, err error) {
+	pl, err := x.p.find(&x.visit)
+	if err != nil {
+		return nil, err
+	}
 	x.plan, x.began = pl, x.p.cfg.Now()
 	if err := x.in.read(x.ctx.Request.Header.RawHeaders(), pl.custom); err != nil {
-		return err
+		return nil, err
 	}
 	base := context.Background()
 	if x.id, x.bearer, err = x.p.admit(base, pl, &x.in); err != nil {
-		return err
+		return nil, err
 	}
 	x.out = outbound{visit: &x.visit, plan: pl, bearer: x.bearer}
 	if x.id != nil {
 		if x.out.identity, err = x.id.lines(base, x.p.cfg.Door, pl, x.began); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	src, err := web.Stream(c, pl.route.MaxBody)
-	if err != nil {
-		return err
+	if src, err = web.Stream(c, pl.route.MaxBody); err != nil {
+		return nil, err
 	}
 	if src != nil {
 		x.out.length = int64(x.ctx.Request.Header.ContentLength())
@@ -78,21 +87,26 @@ func (x *exchange) serve(c *fiber.Ctx) error {
 		x.out.protocol = x.in.protocol(pl.route.Upgrades)
 	}
 	if x.out.protocol != "" && x.id != nil && !x.bearer && !x.in.ofOrigin(pl.route) {
-		return fault.New(fault.Denied, "A page of another site may not open this connection with your session.", nil)
+		return nil, fault.New(fault.Denied, "A page of another site may not open this connection with your session.", nil)
 	}
-	return x.forward(src)
+	return src, nil
 }
 
 // forward sends the request and passes the answer on.
 func (x *exchange) forward(src io.Reader) error {
+	sent := x.p.cfg.Now()
 	h, err := x.ask(src, false)
 	if err != nil && x.again(src, err) {
 		x.drop()
 		h, err = x.ask(src, true)
 	}
+	took := x.p.cfg.Now().Sub(sent)
 	if err != nil {
-		return x.fail(err)
+		say := x.fail(err)
+		x.p.cfg.Answered(x.outcome(err), took)
+		return say
 	}
+	x.p.cfg.Answered("ok", took)
 	if h.Status == fasthttp.StatusSwitchingProtocols {
 		return x.tunnel(h)
 	}

@@ -168,6 +168,7 @@ type gate struct {
 	door   *stub
 	proxy  *proxy.Proxy
 	table  atomic.Pointer[route.Table]
+	told   chan string // by Decided and Answered
 }
 
 // open starts a proxy with routes; hosts are *.test.
@@ -196,10 +197,13 @@ func openTLS(t *testing.T, routes ...route.Route) *gate {
 
 func openOn(t *testing.T, ln net.Listener, scheme string, routes ...route.Route) *gate {
 	t.Helper()
-	g := &gate{t: t, door: newStub(), scheme: scheme}
+	g := &gate{t: t, door: newStub(), scheme: scheme, told: make(chan string, 10_000)}
 	g.set(routes...)
 	server := web.New(web.Config{Expect: func(v web.Visit, h *fasthttp.RequestHeader) int { return g.proxy.Expect(v, h) }})
-	g.proxy = proxy.New(proxy.Config{Table: g.table.Load, Door: g.door, Errors: server.Errors(), TLS: &tls.Config{InsecureSkipVerify: true}})
+	g.proxy = proxy.New(proxy.Config{
+		Table: g.table.Load, Door: g.door, Errors: server.Errors(), TLS: &tls.Config{InsecureSkipVerify: true},
+		Decided: g.tell, Answered: func(outcome string, _ time.Duration) { g.tell(outcome) },
+	})
 	server.App().Use(web.Hosts{Own: func() []string { return []string{"http://id.test"} }, App: g.proxy.App}.Handler(server.Errors()))
 	g.addr = ln.Addr().String()
 	served := make(chan error, 1)
@@ -214,6 +218,14 @@ func openOn(t *testing.T, ln net.Listener, scheme string, routes ...route.Route)
 		}
 	})
 	return g
+}
+
+// tell keeps what the proxy told, as long as there is room.
+func (g *gate) tell(outcome string) {
+	select {
+	case g.told <- outcome:
+	default:
+	}
 }
 
 func (g *gate) set(routes ...route.Route) {

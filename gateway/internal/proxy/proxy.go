@@ -33,6 +33,14 @@ type Config struct {
 	TLS *tls.Config
 	// Own are this gateway's listeners: no upstream may be one of them.
 	Own []netip.AddrPort
+	// Decided is told what was decided about each request for an app: "allow",
+	// "sign_in", "deny", "refuse" (it cannot be passed on as it is) or "error".
+	// Answered is told how an upstream took one that was allowed, and after which
+	// time its answer began: "ok", "timeout", "aborted" (not by the upstream) or
+	// "error". Both must not block. Nil: nobody is told.
+	Decided  func(outcome string)
+	Answered func(outcome string, took time.Duration)
+
 	Log *slog.Logger
 	Now func() time.Time
 }
@@ -64,6 +72,12 @@ func New(c Config) *Proxy {
 	}
 	if c.Page == nil {
 		c.Page = barePage
+	}
+	if c.Decided == nil {
+		c.Decided = func(string) {}
+	}
+	if c.Answered == nil {
+		c.Answered = func(string, time.Duration) {}
 	}
 	p := &Proxy{cfg: c, pools: map[poolKey]*upstream.Pool{}, stop: make(chan struct{})}
 	p.handler = p.Handle

@@ -15,6 +15,10 @@ import (
 
 // Store is an open backend and the tables declared on it.
 type Store struct {
+	// Failed, if set before the first use, is told of each operation that failed
+	// with ErrUnavailable. It must not block.
+	Failed func(table, operation string)
+
 	driver Driver
 	now    func() time.Time
 
@@ -59,6 +63,7 @@ func (s *Store) Sweep(ctx context.Context, limit int) (map[string]int, error) {
 	for _, name := range s.Tables() {
 		n, err := s.driver.Sweep(ctx, name, s.now(), limit)
 		if err != nil {
+			s.failed(name, "sweep", err)
 			return gone, fmt.Errorf("sweep %s: %w", name, err)
 		}
 		gone[name] = n
@@ -85,6 +90,7 @@ func (s *Store) purge(ctx context.Context, table, tenant string) error {
 		// The zero time is before every expiry, so the scan sees expired records.
 		recs, err := s.driver.Scan(ctx, table, Scan{Tenant: tenant, Limit: batch, Now: time.Time{}})
 		if err != nil {
+			s.failed(table, "purge", err)
 			return err
 		}
 		group, within := errgroup.WithContext(ctx)
@@ -104,6 +110,13 @@ func (s *Store) purge(ctx context.Context, table, tenant string) error {
 		if len(recs) < batch {
 			return nil
 		}
+	}
+}
+
+// failed tells of a failure of the backend. Refusals, such as ErrExists, are none.
+func (s *Store) failed(table, operation string, err error) {
+	if s.Failed != nil && errors.Is(err, ErrUnavailable) {
+		s.Failed(table, operation)
 	}
 }
 

@@ -276,6 +276,7 @@ func (t *Table[T]) wrap(op, id string, err error) error {
 	if err == nil {
 		return nil
 	}
+	t.s.failed(t.spec.Name, op, err)
 	return fmt.Errorf("%s: %s %q: %w", t.spec.Name, op, id, err)
 }
 
