@@ -44,7 +44,7 @@ type Entry struct {
 	Workspace string    `json:"workspace,omitempty"`
 	ID        string    `json:"id,omitempty"`
 	At        time.Time `json:"at"`             // Append fills a zero one with its clock
-	Keep      []string  `json:"keep,omitempty"` // of a revocation: the ids of sessions and grants that it spares
+	Keep      []string  `json:"keep,omitempty"` // of a revocation: the ids of sessions, grants and tokens that it spares
 	Until     time.Time `json:"until,omitzero"` // of a revocation: when what it ends would have ended anyway; zero: nobody knows
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 	Ring  *vault.Ring
 	Marks *Marks
 	Grace time.Duration // how long the token before the newest gives the newest again; 0 means 30 s
+	Most  int           // live grants of one user and client; 0 means 100
 	Now   func() time.Time
 }
 
@@ -44,6 +46,9 @@ type Keeper struct {
 func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	if c.Grace == 0 {
 		c.Grace = 30 * time.Second
+	}
+	if c.Most == 0 {
+		c.Most = 100
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -61,6 +66,9 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 			"subject": func(g *Grant) (store.Key, bool) {
 				return store.Key{Equal: store.ID(g.Workspace, g.Subject), Order: store.OrderTime(g.Created)}, g.Subject != ""
 			},
+			"held": func(g *Grant) (store.Key, bool) {
+				return store.Key{Equal: held(g.Terms), Order: store.OrderTime(g.Created)}, g.User != ""
+			},
 			"idp": func(g *Grant) (store.Key, bool) {
 				return store.Key{Equal: store.ID(g.Workspace, g.IDP), Order: store.OrderTime(g.Created)}, g.IDP != ""
 			},
@@ -74,7 +82,8 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 
 // Start begins the family id with these terms and returns its first refresh
 // token. A grant that was ended before it began (its code was replayed at the
-// same moment) gives ErrInvalid and leaves nothing.
+// same moment) gives ErrInvalid and leaves nothing. Every sign-in has a grant of its
+// own, up to a number for one user and client; then the oldest ends.
 func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time.Duration) (string, error) {
 	secret := vault.NewSecret()
 	sealed, err := k.Ring.Seal([]byte(secret), vault.AAD(tenant, "grants", id, "secret"))
@@ -91,7 +100,28 @@ func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time
 	if k.dead(tenant, id, &g) {
 		return "", errors.Join(fmt.Errorf("%w: ended while it began", ErrInvalid), k.remove(ctx, tenant, id))
 	}
-	return refreshToken(id, 1, secret), nil
+	return refreshToken(id, 1, secret), k.crowd(ctx, tenant, t)
+}
+
+// held names the grants of a user for a client.
+func held(t Terms) string { return store.ID(t.Pool, t.User, t.Client) }
+
+// crowd ends the oldest grants of a user and client that are too many. Two that
+// begin at once may both see the oldest: it ends once.
+func (k *Keeper) crowd(ctx context.Context, tenant string, t Terms) error {
+	if t.User == "" {
+		return nil
+	}
+	q := store.Query{Index: "held", Equal: held(t)}
+	n, err := k.table.Count(ctx, tenant, q)
+	if err != nil || n <= k.Most {
+		return err
+	}
+	oldest, err := k.table.Find(ctx, tenant, q, store.Page{Limit: n - k.Most})
+	for _, row := range oldest {
+		err = errors.Join(err, k.End(ctx, tenant, row.ID))
+	}
+	return err
 }
 
 // Refresh spends a refresh token of client and returns its successor with the
@@ -100,6 +130,18 @@ func (k *Keeper) Start(ctx context.Context, tenant, id string, t Terms, ttl time
 // allows ends the whole family, a wrong MAC ends nothing. approve, if not nil,
 // is asked before the token is spent: its error leaves the family as it was.
 func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string, approve func(Renewal) error) (string, Renewal, error) {
+	return k.refresh(ctx, tenant, client, token, true, approve)
+}
+
+// Reuse is Refresh without rotation: the newest token of the family stays good
+// until the family expires.
+func (k *Keeper) Reuse(ctx context.Context, tenant, client, token string, approve func(Renewal) error) (string, Renewal, error) {
+	return k.refresh(ctx, tenant, client, token, false, approve)
+}
+
+func (k *Keeper) refresh(
+	ctx context.Context, tenant, client, token string, rotates bool, approve func(Renewal) error,
+) (string, Renewal, error) {
 	id, n, mac, ok := parse(token)
 	if !ok {
 		return "", Renewal{}, fmt.Errorf("%w: not a refresh token", ErrInvalid)
@@ -125,6 +167,9 @@ func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string, appr
 		}
 		if err := approve(renewal); err != nil {
 			return "", Renewal{}, err
+		}
+		if !rotates {
+			return token, renewal, nil
 		}
 		g.N, g.Previous, g.Rotated = n+1, g.Rotated, now
 		_, err = k.table.Swap(ctx, tenant, id, row.Rev, g)
@@ -230,30 +275,15 @@ func (k *Keeper) End(ctx context.Context, tenant, id string) error {
 	return k.remove(ctx, tenant, id)
 }
 
-// Clear removes the stored grants of a user after their revocation was
-// announced.
-func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
-	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)})
-}
-
-// EndOthers ends the grants of a user, with their tokens, but for one.
-func (k *Keeper) EndOthers(ctx context.Context, tenant, pool, user, keep string) error {
-	var ids []string
-	err := k.table.All(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, func(r store.Row[Grant]) bool {
-		if r.ID != keep {
-			ids = append(ids, r.ID)
-		}
-		return true
-	})
-	for _, id := range ids {
-		err = errors.Join(err, k.End(ctx, tenant, id))
-	}
-	return err
+// Clear removes the stored grants of a user, but for those to keep, after their
+// revocation was announced.
+func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string, keep ...string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, keep...)
 }
 
 // ClearSubject is Clear for whoever a subject of a workspace stands for.
-func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string) error {
-	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)})
+func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string, keep ...string) error {
+	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)}, keep...)
 }
 
 // ClearIDP is Clear for everybody who came to a workspace by an IDP.
@@ -261,10 +291,12 @@ func (k *Keeper) ClearIDP(ctx context.Context, tenant, workspace, idp string) er
 	return k.clear(ctx, tenant, store.Query{Index: "idp", Equal: store.ID(workspace, idp)})
 }
 
-func (k *Keeper) clear(ctx context.Context, tenant string, q store.Query) error {
+func (k *Keeper) clear(ctx context.Context, tenant string, q store.Query, keep ...string) error {
 	var ids []string
 	err := k.table.All(ctx, tenant, q, func(r store.Row[Grant]) bool {
-		ids = append(ids, r.ID)
+		if !slices.Contains(keep, r.ID) {
+			ids = append(ids, r.ID)
+		}
 		return true
 	})
 	for _, id := range ids {

@@ -41,7 +41,7 @@ type mark struct {
 type ending struct {
 	at    time.Time
 	until time.Time // nothing that it ended can be alive after it; zero: keep it
-	keep  []string  // sessions and grants that it spares
+	keep  []string  // sessions, grants and tokens that it spares
 }
 
 // Marks says which tokens, grants and sessions ended before their time. A mark
@@ -253,13 +253,18 @@ func (m *Marks) ended(r Ref, kind, workspace, id string) bool {
 		return false
 	}
 	was, _ := found.(*ending)
-	return !r.Issued.After(was.at) && !spares(was.keep, r.Session) && !spares(was.keep, r.Grant)
+	return !r.Issued.After(was.at) && !was.spares(r)
 }
 
-// spares tells whether a mark leaves a session or grant alone: the one from which
-// everything else was ended. It was alive then, so that no older mark of the same
-// kind ended it.
-func spares(keep []string, id string) bool { return id != "" && slices.Contains(keep, id) }
+// spares tells whether a mark leaves something alone: the session, grant or token
+// from which all else was ended. That was alive then, so that no older mark of the
+// same kind had ended it. A session that is kept keeps no token.
+func (e *ending) spares(r Ref) bool {
+	if r.Grant == "" && r.Token == "" {
+		return slices.Contains(e.keep, r.Session)
+	}
+	return slices.Contains(e.keep, r.Grant) || slices.Contains(e.keep, r.Token)
+}
 
 // markKey returns the key of a revocation; other entries have none.
 func markKey(e changes.Entry) (string, bool) {

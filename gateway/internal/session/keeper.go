@@ -155,7 +155,15 @@ func (k *Keeper) Find(ctx context.Context, tenant, secret string) (*Session, err
 
 // ByID returns a live session by its id, or fault.Unauthenticated.
 func (k *Keeper) ByID(ctx context.Context, tenant, id string) (*Session, error) {
-	key := cacheKey{tenant, id}
+	e, err := k.entry(ctx, cacheKey{tenant, id})
+	if err != nil {
+		return nil, err
+	}
+	return k.touch(ctx, e, k.Now()), nil
+}
+
+// entry returns a live session from the cache, read again when it is due.
+func (k *Keeper) entry(ctx context.Context, key cacheKey) (*entry, error) {
 	e, ok := k.cache.GetIfPresent(key)
 	now := k.Now()
 	if !ok || k.old(e, now) {
@@ -176,7 +184,16 @@ func (k *Keeper) ByID(ctx context.Context, tenant, id string) (*Session, error) 
 	if !k.alive(e, now) {
 		return nil, errNone
 	}
-	return k.touch(ctx, e, now), nil
+	return e, nil
+}
+
+// Peek is ByID for those who do not use the session: its idle time goes on.
+func (k *Keeper) Peek(ctx context.Context, tenant, id string) (*Session, error) {
+	e, err := k.entry(ctx, cacheKey{tenant, id})
+	if err != nil {
+		return nil, err
+	}
+	return e.s, nil
 }
 
 // old tells whether this caller is the one to read the entry again.
@@ -251,24 +268,6 @@ func (k *Keeper) touch(ctx context.Context, e *entry, now time.Time) *Session {
 	return k.remember(row).s
 }
 
-// List returns a user's live sessions on the base host, oldest first, at most
-// 100.
-func (k *Keeper) List(ctx context.Context, tenant, pool, user string) ([]*Session, error) {
-	rows, err := k.table.Find(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)}, store.Page{Limit: 100})
-	if err != nil {
-		return nil, err
-	}
-	live := make([]*Session, 0, len(rows))
-	for _, row := range rows {
-		s := row.Value
-		s.ID, s.Tenant = row.ID, row.Tenant
-		if !k.Dead(&s) {
-			live = append(live, &s)
-		}
-	}
-	return live, nil
-}
-
 // End ends a session with all its children, on every gateway.
 func (k *Keeper) End(ctx context.Context, tenant, id string) error {
 	err := k.Append(ctx, changes.Entry{Kind: changes.KindRevokeSession, Tenant: tenant, ID: id})
@@ -276,34 +275,6 @@ func (k *Keeper) End(ctx context.Context, tenant, id string) error {
 		return err
 	}
 	return k.remove(ctx, tenant, id)
-}
-
-// Clear removes the stored sessions of a user after their revocation was
-// announced.
-func (k *Keeper) Clear(ctx context.Context, tenant, pool, user string) error {
-	return k.clear(ctx, tenant, store.Query{Index: "user", Equal: store.ID(pool, user)})
-}
-
-// ClearSubject is Clear for whoever a subject of a workspace stands for.
-func (k *Keeper) ClearSubject(ctx context.Context, tenant, workspace, subject string) error {
-	return k.clear(ctx, tenant, store.Query{Index: "subject", Equal: store.ID(workspace, subject)})
-}
-
-// ClearIDP is Clear for everybody who came to a workspace by an IDP.
-func (k *Keeper) ClearIDP(ctx context.Context, tenant, workspace, idp string) error {
-	return k.clear(ctx, tenant, store.Query{Index: "idp", Equal: store.ID(workspace, idp)})
-}
-
-func (k *Keeper) clear(ctx context.Context, tenant string, q store.Query) error {
-	var ids []string
-	err := k.table.All(ctx, tenant, q, func(r store.Row[Session]) bool {
-		ids = append(ids, r.ID)
-		return true
-	})
-	for _, id := range ids {
-		err = errors.Join(err, k.remove(ctx, tenant, id))
-	}
-	return err
 }
 
 // remove deletes a session's children and then the session, so that a failure

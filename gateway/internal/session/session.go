@@ -24,6 +24,7 @@ type Session struct {
 	AuthTime       time.Time       `json:"auth_time"`
 	ACR            string          `json:"acr,omitempty"`
 	AMR            []string        `json:"amr,omitempty"`
+	Proven         []string        `json:"proven,omitempty"`  // the methods that were used, whatever AMR is made to say
 	Context        json.RawMessage `json:"context,omitempty"` // the authentication context as JSON text
 	IP             string          `json:"ip,omitempty"`
 	UserAgent      string          `json:"user_agent,omitempty"`

@@ -2,7 +2,6 @@ package signin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -58,22 +57,7 @@ func (s *Service) ChangePassword(ctx context.Context, tenant string, me Own, old
 	if !keep {
 		return s.EndUser(ctx, tenant, me.Pool, me.User)
 	}
-	return s.endOthers(ctx, tenant, me)
-}
-
-// endOthers ends what a person is signed in to but for the present session and
-// grant.
-func (s *Service) endOthers(ctx context.Context, tenant string, me Own) error {
-	list, err := s.Sessions.List(ctx, tenant, me.Pool, me.User)
-	if err != nil {
-		return err
-	}
-	for _, other := range list {
-		if other.ID != me.Session {
-			err = errors.Join(err, s.Sessions.End(ctx, tenant, other.ID))
-		}
-	}
-	return errors.Join(err, s.Grants.EndOthers(ctx, tenant, me.Pool, me.User, me.Grant))
+	return s.endUser(ctx, tenant, me.Pool, me.User, kept(me.Session, me.Grant)...)
 }
 
 // AllowsTarget tells whether a person may be sent to an address after something

@@ -101,9 +101,9 @@ func (s *Service) SignOut(ctx context.Context, space *live.Space, b Browser) (Ou
 // EndSession ends one of the person's own sessions; another person's is
 // fault.NotFound.
 func (s *Service) EndSession(ctx context.Context, mine *session.Session, id string) error {
-	other, err := s.Sessions.ByID(ctx, mine.Tenant, id)
+	other, err := s.Sessions.Look(ctx, mine.Tenant, id)
 	if isUnauthenticated(err) || (err == nil && !samePerson(mine, other)) {
-		return fault.New(fault.NotFound, "There is no such session.", nil)
+		return errNoSession()
 	}
 	if err != nil {
 		return err
