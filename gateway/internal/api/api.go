@@ -39,7 +39,7 @@ func (a *API) operations() []operation {
 	var all []operation
 	for _, area := range [][]operation{
 		a.tenantOperations(), a.flagOperations(), a.roleOperations(), a.serverOperations(), a.clientOperations(),
-		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(),
+		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(), a.keyOperations(),
 		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
 		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(),
 		a.importOperations(), a.identityConfigOperations(),

@@ -154,26 +154,43 @@ func (x *call) resource() (role.Resource, error) {
 		return x.inside(on, x.param("wid"))
 	case onPool:
 		return x.poolOf(on, x.param("ipID"))
-	case onClient:
-		c, err := x.Clients.Clients.Get(x.ctx, x.owner, x.param("cid"))
+	case onTenant:
+		return on, nil
+	default:
+		id, err := x.workspaceAt()
 		if err != nil {
 			return on, err
 		}
-		return x.inside(on, c.WorkspaceID)
-	case onBody:
+		return x.inside(on, id)
+	}
+}
+
+// workspaceAt is the workspace of the record that the path names, or the one
+// that the body names.
+func (x *call) workspaceAt() (string, error) {
+	switch x.op.on {
+	case onClient:
+		c, err := x.Clients.Clients.Get(x.ctx, x.owner, x.param("cid"))
+		return c.WorkspaceID, err
+	case onClaim:
+		c, err := x.Clients.Claims.Get(x.ctx, x.owner, x.param("claim"))
+		return c.WorkspaceID, err
+	case onScope:
+		s, err := x.Clients.Scopes.Get(x.ctx, x.owner, x.param("scp"))
+		return s.WorkspaceID, err
+	case onService:
+		s, err := x.Clients.Services.Get(x.ctx, x.owner, x.param("sid"))
+		return s.WorkspaceID, err
+	default:
 		var in struct {
 			Workspace string `json:"authorization_server_id"`
 		}
-		if err := x.decode(&in); err != nil {
-			return on, err
+		err := x.decode(&in)
+		if err == nil && in.Workspace == "" {
+			err = fault.At(fault.Unprocessable, "authorization_server_id", "is required")
 		}
-		if in.Workspace == "" {
-			return on, fault.At(fault.Unprocessable, "authorization_server_id", "is required")
-		}
-		return x.inside(on, in.Workspace)
-	case onTenant:
+		return in.Workspace, err
 	}
-	return on, nil
 }
 
 // inside returns a workspace of the caller's tenant as a resource.

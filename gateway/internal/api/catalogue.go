@@ -2,17 +2,18 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/role"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// catalogueOperations are the lists of published API 26: what a workspace's clients
+// catalogueOperations are those of published API 26: what a workspace's clients
 // may ask for and what tokens say.
 func (a *API) catalogueOperations() []operation {
 	const base = "/api/admin/:tid/servers/:wid"
-	return []operation{
+	return slices.Concat(a.claimOperations(), a.scopeOperations(), a.serviceOperations(), []operation{
 		{
 			id: "listClaims", method: http.MethodGet, path: base + "/claims", family: admin,
 			allow: string(role.ReadClaims), on: onWorkspace, ok: http.StatusOK, etag: true, run: listClaims,
@@ -29,7 +30,7 @@ func (a *API) catalogueOperations() []operation {
 			id: "listScopesSystem", method: http.MethodGet, path: "/api/system/:tid/scopes/:wid", family: system,
 			allow: "view_scopes", ok: http.StatusOK, run: listScopes,
 		},
-	}
+	})
 }
 
 func listClaims(x *call) (reply, error) {

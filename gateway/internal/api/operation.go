@@ -29,6 +29,9 @@ const (
 	onWorkspace        // the parameter wid
 	onPool             // the parameter ipID
 	onClient           // the workspace of the client in the parameter cid
+	onClaim            // the workspace of the claim in the parameter claim
+	onScope            // the workspace of the scope in the parameter scp
+	onService          // the workspace of the service in the parameter sid
 	onBody             // the workspace that the body names as authorization_server_id
 )
 

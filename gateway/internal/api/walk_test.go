@@ -25,12 +25,20 @@ func (w *world) furnish() map[string]string {
 	w.do(w.admin, "PUT", adminPath+"/pools/people/groups/crew/users/ann", nil).want(204)
 	w.client("shop", `,"client_id":"acme-app","description":"Acme app"`)
 	id := w.acme("POST", "/servers/shop/routes", `{"host":"shop.acme.test","upstream":"http://192.0.2.7"}`).want(201).at("id").(string)
+	w.acme("POST", "/services", `{"id":"acme-api","name":"Acme API","authorization_server_id":"shop"}`).want(201)
+	w.acme("POST", "/scopes", `{"id":"acme-read","name":"read","authorization_server_id":"shop","service_id":"acme-api"}`).want(201)
+	w.acme("POST", "/claims", `{"id":"acme-level",`+levelClaim+`,"authorization_server_id":"shop"}`).want(201)
+	kid := w.acme("GET", "/servers/shop/keys", nil).want(200).at("current_key.kid").(string)
+	w.acme("POST", "/servers/shop/keys/rotate", nil).want(200)
 	return map[string]string{
+		"claim": "acme-level", "scp": "acme-read", "sid": "acme-api", "kid": kid,
 		"tid": "acme", "wid": "shop", "ipID": "people", "userID": "ann", "schID": "card", "metadataType": "admin",
 		"iid": "acme-idp", "cid": "acme-app", "id": id, "host": "shop.acme.test", "groupID": "crew",
 		"protectedType": "mfa", "module": "oauth2_token",
 	}
 }
+
+const levelClaim = `"name":"level","type":"access_token","source_type":"authnCtx","source_path":"level"`
 
 // fill puts values in the place of a path's parameters.
 func fill(path string, values map[string]string) string {
@@ -67,7 +75,11 @@ func TestEveryOperation(t *testing.T) {
 		"updateTenant": `{"name":"A"}`, "updateAdminTenant": `{"name":"A"}`, "claimHost": `{"host":"new.acme.test"}`,
 		"updateRoute": `{"upstream":"http://192.0.2.8"}`, "createRoute": `{"host":"new.acme.test","path_prefix":"/new","upstream":"http://192.0.2.8"}`,
 		"createIdentityPoolIDP": `{"identity_pool_id":"people"}`,
-		"grantTenantRole":       grant + `member"}`, "revokeTenantRole": grant + `member"}`,
+		"createService":         `{"name":"New","authorization_server_id":"shop"}`, "updateService": `{"name":"Newer"}`,
+		"createScope": `{"name":"new","authorization_server_id":"shop"}`, "updateScope": `{"name":"newer"}`,
+		"createClaim": `{"name":"new","type":"id_token","source_type":"authnCtx","source_path":"new","authorization_server_id":"shop"}`,
+		"updateClaim": `{` + levelClaim + `}`, "setAutomaticKeyRotation": `{"enabled":false,"cron":"0 3 1 * *"}`,
+		"grantTenantRole": grant + `member"}`, "revokeTenantRole": grant + `member"}`,
 		"grantWorkspaceRole": grant + `member"}`, "revokeWorkspaceRole": grant + `member"}`,
 		"grantIdentityPoolRole": grant + `user_manager"}`, "revokeIdentityPoolRole": grant + `user_manager"}`,
 		"setBruteForceLimit": `{"protected_type":"mfa","max_attempts":3,"block_duration":"1m0s"}`, "setRateLimit": `{"rate":5,"burst":10}`,

@@ -144,6 +144,11 @@ type Keys struct {
 	Revoked []Listed // neither; the newest first
 }
 
+// Verifying returns the keys whose signatures hold: all but the revoked ones.
+func (k *Keys) Verifying() []Listed {
+	return slices.Concat([]Listed{k.Current, k.Next}, k.Others, k.Rotated)
+}
+
 // List returns the keys of one use.
 func (t *Tokens) List(ctx context.Context, w Workspace, use string) (Keys, error) {
 	row, err := t.head(ctx, w, use)
