@@ -26,6 +26,7 @@ type clientRecord struct {
 	Extra          json.RawMessage `json:"extra,omitempty"`
 	Secret         secretRecord    `json:"secret"` // current; without hash: none
 	Rotated        []secretRecord  `json:"rotated,omitempty"`
+	Registration   *registration   `json:"registration,omitempty"` // without: no client that manages itself
 	TenantEpoch    string          `json:"tenant_epoch"`
 	WorkspaceEpoch string          `json:"workspace_epoch"`
 	Epoch          string          `json:"epoch"`
@@ -54,39 +55,25 @@ type Clients struct {
 // and secret filled in, and returns it with its secret in the clear. Errors:
 // Unprocessable, NotFound for the workspace, Conflict for a taken id.
 func (k *Clients) Create(ctx context.Context, c Client) (Client, error) {
-	if c.WorkspaceID == "" {
-		return Client{}, fault.At(fault.Unprocessable, "authorization_server_id", "is required")
-	}
-	if c.ClientID != "" {
-		if err := record.ID("client_id", c.ClientID); err != nil {
-			return Client{}, err
-		}
-	} else {
-		c.ClientID = newID()
-	}
-	c.fill()
-	if err := c.check(); err != nil {
-		return Client{}, err
-	}
-	w, err := k.config.Workspace(ctx, c.Key())
+	return k.create(ctx, c, nil, nil)
+}
+
+// create stores a new client; own is by what it manages itself. admit is called
+// when everything has been checked, before anything is stored.
+func (k *Clients) create(ctx context.Context, c Client, admit func(context.Context) error, own *registration) (Client, error) {
+	w, err := k.prepare(ctx, &c)
 	if err != nil {
 		return Client{}, err
 	}
-	if err := k.scopes.known(ctx, &w, c.Scopes, nil); err != nil {
-		return Client{}, err
-	}
-	if err := k.listed(ctx, &c); err != nil {
-		return Client{}, err
-	}
-	now := k.config.Now().UTC().Truncate(time.Millisecond)
-	c.CreatedAt, c.UpdatedAt, c.ClientIDIssuedAt = now, now, now.Unix()
-	if c.ClientSecret == "" && c.HashedSecret == "" && needsSecret(c.TokenEndpointAuthMethod) {
-		c.ClientSecret = vault.NewSecret()
-	}
-	rec := clientRecord{TenantEpoch: w.TenantEpoch, WorkspaceEpoch: w.Epoch, Epoch: vault.NewID()}
+	rec := clientRecord{TenantEpoch: w.TenantEpoch, WorkspaceEpoch: w.Epoch, Epoch: vault.NewID(), Registration: own}
 	rec.put(c)
 	if err := k.first(ctx, &rec, &c); err != nil {
 		return Client{}, err
+	}
+	if admit != nil {
+		if err := admit(ctx); err != nil {
+			return Client{}, err
+		}
 	}
 	row, err := k.table.Create(ctx, c.TenantID, c.ClientID, rec)
 	if err != nil {
@@ -98,6 +85,38 @@ func (k *Clients) Create(ctx context.Context, c Client) (Client, error) {
 	made, err := k.written(ctx, row, audit.ActionCreated)
 	made.ClientSecret, made.RotatedSecrets = c.ClientSecret, c.RotatedSecrets
 	return made, err
+}
+
+// prepare fills a new client in and checks it. It returns its workspace.
+func (k *Clients) prepare(ctx context.Context, c *Client) (tenant.Workspace, error) {
+	if c.WorkspaceID == "" {
+		return tenant.Workspace{}, fault.At(fault.Unprocessable, "authorization_server_id", "is required")
+	}
+	if c.ClientID == "" {
+		c.ClientID = newID()
+	} else if err := record.ID("client_id", c.ClientID); err != nil {
+		return tenant.Workspace{}, err
+	}
+	c.fill()
+	if err := c.check(); err != nil {
+		return tenant.Workspace{}, err
+	}
+	w, err := k.config.Workspace(ctx, c.Key())
+	if err != nil {
+		return w, err
+	}
+	if err := k.scopes.known(ctx, &w, c.Scopes, nil); err != nil {
+		return w, err
+	}
+	if err := k.listed(ctx, c); err != nil {
+		return w, err
+	}
+	now := k.config.Now().UTC().Truncate(time.Millisecond)
+	c.CreatedAt, c.UpdatedAt, c.ClientIDIssuedAt = now, now, now.Unix()
+	if c.ClientSecret == "" && c.HashedSecret == "" && needsSecret(c.TokenEndpointAuthMethod) {
+		c.ClientSecret = vault.NewSecret()
+	}
+	return w, nil
 }
 
 func taken(err error) error {
@@ -226,6 +245,11 @@ func (k *Clients) Reveal(ctx context.Context, list ...*Client) error {
 // c.Rev, when it is not 0, is the revision the caller has seen. A client that
 // becomes inactive loses its tokens.
 func (k *Clients) Update(ctx context.Context, c Client) (Client, error) {
+	return k.update(ctx, c, func(*clientRecord) {})
+}
+
+// update is Update that alters more of the record in the same write.
+func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)) (Client, error) {
 	old, err := k.Get(ctx, c.TenantID, c.ClientID)
 	if err != nil {
 		return Client{}, err
@@ -258,6 +282,7 @@ func (k *Clients) Update(ctx context.Context, c Client) (Client, error) {
 			r.Secret = s
 		}
 		r.put(next)
+		more(r)
 		return nil
 	})
 	if err != nil {
@@ -355,91 +380,4 @@ func (k *Clients) purge(ctx context.Context, key tenant.Key) error {
 		err = errors.Join(err, k.config.changed(ctx, changes.KindClient, key, id))
 	}
 	return err
-}
-
-// Filter selects clients of one workspace.
-type Filter struct {
-	Search           string     // in id or name, whatever the case
-	Type             string     // internal, third_party or empty for both
-	ApplicationTypes []string   // one of them suffices; empty: all
-	ClientTypes      []string   // empty: all
-	Sort             string     // client_id (also when empty), name or issued_at
-	Page             store.Page // cursors are client ids
-}
-
-func (f *Filter) check() error {
-	if err := record.OneOf("type", f.Type, []string{"", "internal", "third_party"}); err != nil {
-		return err
-	}
-	if err := record.OneOf("sort", f.Sort, []string{"", "client_id", "name", "issued_at"}); err != nil {
-		return err
-	}
-	for _, t := range f.ApplicationTypes {
-		if err := record.OneOf("application_types", t, applicationTypes); err != nil {
-			return err
-		}
-	}
-	for _, t := range f.ClientTypes {
-		if err := record.OneOf("client_types", t, clientTypes); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keeps: a developer's or a self-registered client is a third party's.
-func (f *Filter) keeps(c *plain) bool {
-	third := c.DeveloperID != "" || c.DynamicallyRegistered
-	return record.Matches(f.Search, c.ClientID, c.ClientName) &&
-		(f.Type == "" || third == (f.Type == "third_party")) &&
-		(len(f.ClientTypes) == 0 || slices.Contains(f.ClientTypes, c.ClientType)) &&
-		(len(f.ApplicationTypes) == 0 || slices.ContainsFunc(f.ApplicationTypes, func(t string) bool { return slices.Contains(c.ApplicationTypes, t) }))
-}
-
-// List returns a page of a workspace's clients without secrets in the clear.
-func (k *Clients) List(ctx context.Context, key tenant.Key, f Filter) ([]Client, error) {
-	if err := f.check(); err != nil {
-		return nil, err
-	}
-	w, err := k.config.Workspace(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	index := f.Sort
-	if index == "" {
-		index = "client_id"
-	}
-	rows, err := record.Pick(ctx, k.table, key.Tenant, store.Query{Index: index, Equal: key.Workspace}, f.Page,
-		func(r *clientRecord) bool { return r.belongs(&w) && f.keeps(&r.Value) })
-	if err != nil {
-		return nil, err
-	}
-	list := make([]Client, len(rows))
-	for i, row := range rows {
-		if list[i], err = load(row); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
-}
-
-// All returns every client of a workspace by id, without secrets in the clear.
-func (k *Clients) All(ctx context.Context, key tenant.Key) ([]Client, error) {
-	w, err := k.config.Workspace(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	list := []Client{}
-	var bad error
-	err = k.table.All(ctx, key.Tenant, store.Query{Index: "client_id", Equal: key.Workspace}, func(row store.Row[clientRecord]) bool {
-		if !row.Value.belongs(&w) {
-			return true
-		}
-		var c Client
-		if c, bad = load(row); bad == nil {
-			list = append(list, c)
-		}
-		return bad == nil
-	})
-	return list, errors.Join(err, bad)
 }

@@ -26,6 +26,9 @@ type Config struct {
 	// Egress calls addresses that clients registered. Nil: sector identifiers are
 	// not checked, and no client has keys at an address.
 	Egress *http.Client
+	// MaxRegistered is how many clients of one workspace may have registered
+	// themselves; 0: 10 000.
+	MaxRegistered int
 	// OneWay tells whether a tenant keeps hashes of client secrets only (flag
 	// client_secrets_stored_as_one_way_hash).
 	OneWay func(ctx context.Context, tenant string) (bool, error)
@@ -57,6 +60,7 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 		Name: "clients",
 		Indexes: map[string]func(*clientRecord) (store.Key, bool){
 			"client_id": (*clientRecord).byID, "name": (*clientRecord).byName, "issued_at": (*clientRecord).byIssue,
+			"registered": (*clientRecord).byRegistration,
 		},
 	})
 	if err != nil {
