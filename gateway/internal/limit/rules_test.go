@@ -223,3 +223,17 @@ func TestRulesAnnouncingFails(t *testing.T) {
 		t.Errorf("%v, want %v", err, w.fail)
 	}
 }
+
+// Codes are short: tries at them are counted over an hour, whichever operation
+// takes the code.
+func TestCodesAreCountedOverTheHour(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{
+		limit.KindConfirmPassword, limit.KindSetCredential, limit.KindCodeVerify, limit.KindSelfActivation, limit.KindMFA,
+	} {
+		rule, ok := limit.Default(kind)
+		if want := (limit.Rule{Max: 10, Window: time.Hour, Block: 10 * time.Minute}); !ok || rule != want {
+			t.Errorf("%s: %+v, want %+v", kind, rule, want)
+		}
+	}
+}

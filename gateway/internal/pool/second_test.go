@@ -255,10 +255,17 @@ func TestMFASessions(t *testing.T) {
 	holds("the other", &u, m2.ID, second)
 	w.advance(time.Hour)
 	holds("too old", &u, "", second)
+	if err := w.Users.SetTOTP(ctx, tenantID, "p", "anna", credential.NewTOTPSecret(), pool.CredentialOptions{}); err != nil {
+		t.Fatal(err)
+	}
 	for what, do := range map[string]func() error{
 		"new password": func() error {
 			return w.Users.SetPassword(ctx, tenantID, "p", "anna", "new", pool.SetOptions{KeepSessions: true})
 		},
+		"another authenticator app": func() error {
+			return w.Users.SetTOTP(ctx, tenantID, "p", "anna", credential.NewTOTPSecret(), pool.CredentialOptions{})
+		},
+		"no authenticator app": func() error { return w.Users.RemoveTOTP(ctx, tenantID, "p", "anna") },
 		"status": func() error {
 			_, err := w.Users.Update(ctx, tenantID, "p", "anna", 0, pool.UpdateUser{Status: pool.StatusInactive})
 			return err

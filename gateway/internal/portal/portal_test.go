@@ -6,11 +6,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
 const bob = "bob@example.com"
@@ -67,6 +70,28 @@ func TestForgedPosts(t *testing.T) {
 	if a := tab.SignIn(to, signintest.Alice, setup.AlicePassword, "Sec-Fetch-Site", "same-origin"); a.Status != http.StatusSeeOther {
 		t.Errorf("the page itself: %d", a.Status)
 	}
+}
+
+// A network that asks for pages more often than the tenant allows is told when to
+// come back, also in the middle of a sign-in.
+func TestLoginPageRate(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	tab := s.Tab()
+	to := tab.Begin()
+	s.OK(s.Rates.Set(t.Context(), s.Demo.Tenant, limit.ModuleIdentityPublic, limit.Rate{Rate: 1, Burst: 2, Period: store.Duration(10 * time.Second)}))
+	for range 2 {
+		wantPage(t, "within the rate", tab.Get(to), http.StatusOK)
+	}
+	form := url.Values{"csrf_token": {"x"}, "identifier": {signintest.Alice}, "password": {"a-guess"}}
+	for name, a := range map[string]signintest.Answer{"a page": tab.Get(to), "a form": tab.Post(to, form), "another browser": s.Tab().Get(to)} {
+		wantPage(t, name, a, http.StatusTooManyRequests)
+		if a.Header.Get("Retry-After") != "10" {
+			t.Errorf("%s: Retry-After %q", name, a.Header.Get("Retry-After"))
+		}
+	}
+	s.Pass(10 * time.Second)
+	wantPage(t, "after a while", tab.Get(to), http.StatusOK)
 }
 
 func TestLoginPage(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
@@ -138,4 +139,22 @@ func TestGuessesAtNobody(t *testing.T) {
 			t.Errorf("%s: %d tries were looked at, want %d", name, looked, rule.Max)
 		}
 	}
+}
+
+// Guesses at the code of a reset count over the hour: waiting out the block, or
+// asking for another code, gives no new ones.
+func TestGuessesAtResetOverTheHour(t *testing.T) {
+	t.Parallel()
+	rule, _ := limit.Default(limit.KindConfirmPassword)
+	w := newWorld(t)
+	short := w.ask(code.ResetPassword, alice)
+	who := selfservice.Who{Identifier: alice}
+	for range rule.Max {
+		wantSame(t, w.reset(who, wrong(short), good), "a guess")
+	}
+	w.Pass(rule.Block + time.Minute)
+	short = w.ask(code.ResetPassword, alice)
+	wantKind(t, w.reset(who, short, good), fault.TooMany, "after the block")
+	w.Pass(rule.Window)
+	w.OK(w.reset(who, w.ask(code.ResetPassword, alice), good))
 }

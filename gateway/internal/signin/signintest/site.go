@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/openid"
 	"github.com/gatepost/gatepost/gateway/internal/page"
 	"github.com/gatepost/gatepost/gateway/internal/portal"
@@ -24,7 +25,8 @@ const SiteBase = "http://id.localhost"
 // Site is a world that answers HTTP with its pages and its OpenID endpoints.
 type Site struct {
 	*World
-	addr string
+	Rates *limit.Rates // of its pages
+	addr  string
 }
 
 // Serve returns a site on a listener that is closed when the test ends.
@@ -33,11 +35,13 @@ func Serve(t testing.TB) *Site {
 	w := New(t, SiteBase)
 	pages, err := page.New()
 	w.OK(err)
+	rates, err := limit.OpenRates(t.Context(), w.Store, limit.RatesConfig{Now: w.Now})
+	w.OK(err)
 	srv := web.New(web.Config{Page: pages.Problem, Unavailable: []error{store.ErrUnavailable}, NoAccessLog: true})
 	people := &portal.Portal{
 		Base: w.Base, Signin: w.Signin, Live: w.Live, Pools: w.Pools.Pools, Schemas: w.Pools.Schemas, SelfService: w.SelfService,
 		Setup: w.Setup, Pages: pages, Now: w.Now,
-		Errors: srv.Errors(), Ring: w.Ring,
+		Errors: srv.Errors(), Ring: w.Ring, Rates: rates,
 	}
 	oauth := &openid.Handler{Signin: w.Signin, Live: w.Live, Errors: srv.Errors(), Go: people.Go, Browser: portal.Browser}
 	oauth.Mount(srv.App())
@@ -57,7 +61,7 @@ func Serve(t testing.TB) *Site {
 			t.Log(err) // it was closed before it served
 		}
 	})
-	return &Site{World: w, addr: ln.Addr().String()}
+	return &Site{World: w, Rates: rates, addr: ln.Addr().String()}
 }
 
 // Tab is a browser that goes where it is told and follows nothing by itself.
