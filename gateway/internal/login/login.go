@@ -44,7 +44,7 @@ type Login struct {
 
 	IDP string `json:"idp,omitempty"` // chosen
 
-	// What was proven. Set only in stored logins.
+	// What was proven. Set only in stored logins, and in those with a Session.
 	Pool       string    `json:"pool,omitempty"`
 	User       string    `json:"user,omitempty"`
 	UserEpoch  string    `json:"user_epoch,omitempty"`
@@ -53,6 +53,12 @@ type Login struct {
 	AuthTime   time.Time `json:"auth_time,omitzero"`
 	Second     Second    `json:"second,omitempty"`     // what is to be said of a second factor
 	ChangeDue  bool      `json:"change_due,omitempty"` // the password must be changed first
+
+	ConsentDue bool      `json:"consent_due,omitempty"` // the person must say whether the client gets what it asks for
+	Consented  time.Time `json:"consented,omitzero"`    // when that was seen to be allowed
+	// Session is that of a person who was signed in already and is only asked for
+	// consent. Such a login proves nothing and stays a cookie.
+	Session string `json:"session,omitempty"`
 
 	Browser string `json:"browser,omitempty"` // SHA-256 of the secret in the browser's cookie
 }
@@ -78,6 +84,7 @@ const (
 	SecondFactor
 	EnrolTOTP
 	NewPassword
+	Consent
 	Finish
 )
 
@@ -92,6 +99,7 @@ func Next(l Login) Step {
 		{SecondFactor, l.Second == Due},
 		{EnrolTOTP, l.Second == Enrol},
 		{NewPassword, l.ChangeDue},
+		{Consent, l.ConsentDue},
 	}
 	for _, g := range gates {
 		if g.due {

@@ -27,7 +27,7 @@ func (s *Service) Authorize(ctx context.Context, space *live.Space, r login.Requ
 		return Outcome{}, err
 	}
 	if current != nil && s.satisfies(space, current, r) {
-		return s.respond(ctx, space, r, current)
+		return s.signedOn(ctx, space, r, current, b)
 	}
 	if r.Asks("none") {
 		return s.Deny(ctx, space, r, "login_required", "Nobody is signed in, and prompt=none forbids asking."), nil
@@ -118,8 +118,12 @@ func (s *Service) oldLogins(b Browser) []Cookie {
 // address is the page of the step that a login waits for.
 func (s *Service) address(space *live.Space, l login.Login) (string, error) {
 	q := url.Values{"login_id": {l.ID}, "login_state": {l.State}}
-	if login.Next(l) == login.Choose {
+	switch login.Next(l) {
+	case login.Choose:
 		return "/" + space.Tenant + "/" + space.ID + "/login?" + q.Encode(), nil
+	case login.Consent:
+		return "/" + space.Tenant + "/" + space.ID + "/consent?" + q.Encode(), nil
+	case login.Authenticate, login.SecondFactor, login.EnrolTOTP, login.NewPassword, login.Finish:
 	}
 	p, ok := space.IDP(l.IDP)
 	if !ok {
@@ -299,7 +303,7 @@ func (s *Service) hand(ctx context.Context, space *live.Space, l login.Login, st
 			return Outcome{}, err
 		}
 	}
-	return s.respond(ctx, space, l.Request, started)
+	return s.grantTo(ctx, space, l.Request, started, l.Consented)
 }
 
 // Ref names what a session hangs on.

@@ -152,9 +152,5 @@ func (s *Service) Continue(ctx context.Context, space *live.Space, l login.Login
 	if _, _, err := s.half(ctx, space, l); err != nil {
 		return Outcome{}, err
 	}
-	made, err := s.sessionOf(ctx, space, l)
-	if err != nil {
-		return Outcome{}, err
-	}
-	return s.finish(ctx, space, l, made, b)
+	return s.proceed(ctx, space, l, b)
 }

@@ -144,6 +144,10 @@ func (s *Service) stillProven(ctx context.Context, space *live.Space, l login.Lo
 // besides is done at the same time as the last of its own writes, and its error
 // ends the login.
 func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login, b Browser, beside ...func() error) (Outcome, error) {
+	l, err := s.askConsent(ctx, space, l)
+	if err != nil {
+		return Outcome{}, err
+	}
 	if login.Next(l) == login.Finish {
 		made, err := s.sessionOf(ctx, space, l)
 		if err != nil {
@@ -151,8 +155,11 @@ func (s *Service) proceed(ctx context.Context, space *live.Space, l login.Login,
 		}
 		return s.finish(ctx, space, l, made, b, beside...)
 	}
+	if err := s.Logins.Finish(ctx, l); err != nil { // it is kept again, with another cookie
+		return Outcome{}, err
+	}
 	var value string
-	err := atOnce(append(beside, func() (err error) { value, err = s.Logins.Keep(ctx, l); return err })...)
+	err = atOnce(append(beside, func() (err error) { value, err = s.Logins.Keep(ctx, l); return err })...)
 	if err != nil {
 		return Outcome{}, err
 	}
