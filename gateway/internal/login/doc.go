@@ -7,6 +7,8 @@
 //	                v
 //	  +--------> Next ----> Choose        which IDP
 //	  |            |------> Authenticate  prove who you are
+//	  |            |------> SecondFactor  prove it in another way
+//	  |            |------> EnrolTOTP     set one up first
 //	  |            |------> NewPassword   the password must be changed
 //	  |            '------> Finish        session, code, back to the client
 //	  +---- each step ---+

@@ -2,10 +2,12 @@
 // from one. The pages, the OpenID endpoints, the API and the proxy translate
 // to and from HTTP; what happens is decided here, once.
 //
-//	portal --- Password, NewPassword, Choose --+
-//	openid --- Authorize, Redeem, Refresh -----+--> Service --> login, session,
-//	proxy ---- Knock, Enter, Session, Bearer --+               grant, token,
-//	api ------ APICaller, EndUser -------------+               pool, idp, audit
+//	portal --- Choose, Password, Code, Passkey,
+//	           Second, EnrolTOTP, NewPassword,
+//	           ChangePassword, SignOut -----------+
+//	openid --- Authorize, Redeem, Refresh, Bearer +--> Service --> login, session,
+//	proxy ---- Knock, Enter, HostSession, Bearer -+                grant, token, pool,
+//	api ------ APICaller, Person, EndUser --------+                selfservice, audit
 //
 // A step that needs the browser returns an [Outcome]: where to go and which
 // cookies to set.
