@@ -60,6 +60,8 @@ type Login struct {
 	// consent. Such a login proves nothing and stays a cookie.
 	Session string `json:"session,omitempty"`
 
+	Raises string `json:"raises,omitempty"` // id of a session that counts as the first factor; empty: this login proves its own
+
 	Browser string `json:"browser,omitempty"` // SHA-256 of the secret in the browser's cookie
 }
 

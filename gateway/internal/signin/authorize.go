@@ -14,23 +14,58 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/session"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
 // maxLogins is how many sign-ins one browser may run at once; the oldest ends.
 const maxLogins = 5
 
 // Authorize goes on with a checked authorization request: with a session that
-// satisfies it a code, else the first step of a login.
+// satisfies it a code, else the first step of a login. With prompt=none every
+// outcome goes back to the client (OpenID Connect Core 1.0, section 3.1.2.1).
 func (s *Service) Authorize(ctx context.Context, space *live.Space, r login.Request, b Browser) (Outcome, error) {
+	out, err := s.authorize(ctx, space, r, b)
+	if err == nil || !r.Asks("none") {
+		return out, err
+	}
+	if _, err := s.recheck(ctx, space, r); err != nil { // the address may no longer be the client's
+		return Outcome{}, err
+	}
+	s.Log.Warn("authorization without a page failed", "tenant", space.Tenant, "client", r.Client, "error", err)
+	code, say := "server_error", "The sign-in failed for a reason of ours."
+	switch {
+	case errors.Is(err, login.ErrGone):
+		code, say = "login_required", "The session has just ended."
+	case fault.Is(err, fault.Unavailable) || errors.Is(err, store.ErrUnavailable):
+		code, say = "temporarily_unavailable", "A part of this service is away for a moment. Try again shortly."
+	}
+	return s.Deny(ctx, space, r, code, say), nil
+}
+
+func (s *Service) authorize(ctx context.Context, space *live.Space, r login.Request, b Browser) (Outcome, error) {
+	d := demandOf(space, r)
+	if d.essential && !d.possible() {
+		return s.Deny(ctx, space, r, CodeUnmet, "No sign-in here reaches any of the wanted authentication context classes."), nil
+	}
+	c, err := s.recheck(ctx, space, r)
+	if err != nil {
+		return Outcome{}, err
+	}
 	current, err := s.current(ctx, space, b)
 	if err != nil {
 		return Outcome{}, err
 	}
-	if current != nil && s.satisfies(space, current, r) {
-		return s.signedOn(ctx, space, r, current, b)
+	if current != nil && s.satisfies(space, current, r) && wanted(space, c, r, current) {
+		_, met := d.met(current.ACR)
+		if met || (r.Asks("none") && !d.essential) {
+			return s.signedOn(ctx, space, r, current, b)
+		}
+		if !r.Asks("none") {
+			return s.raised(ctx, space, r, current, b)
+		}
 	}
 	if r.Asks("none") {
-		return s.Deny(ctx, space, r, "login_required", "Nobody is signed in, and prompt=none forbids asking."), nil
+		return s.Deny(ctx, space, r, "login_required", "Nobody is signed in as the request wants it, and prompt=none forbids asking."), nil
 	}
 	return s.begin(ctx, space, r, b)
 }
@@ -81,6 +116,9 @@ func (s *Service) begin(ctx context.Context, space *live.Space, r login.Request,
 	}
 	l.IDP = id
 	value, err := s.Logins.Seal(l)
+	if fault.Is(err, fault.Invalid) { // too long for a cookie
+		return s.Deny(ctx, space, r, "invalid_request", fault.Read(err).Public), nil
+	}
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -158,9 +196,23 @@ func (s *Service) Login(ctx context.Context, tenant, id, state string, b Browser
 }
 
 // respond issues a code for the session and returns the authorization response
-// (RFC 6749, section 4.1.2, with the issuer by RFC 9207).
+// (RFC 6749, section 4.1.2, with the issuer by RFC 9207). A session of another
+// person than the request is about, or of less than it insists on, gets none,
+// however the browser came here.
 func (s *Service) respond(ctx context.Context, space *live.Space, r login.Request, on *session.Session) (Outcome, error) {
 	c, err := s.recheck(ctx, space, r)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if !wanted(space, c, r, on) {
+		return s.Deny(ctx, space, r, "login_required", "Another person signed in than the request is about."), nil
+	}
+	d := demandOf(space, r)
+	acr, ok := d.met(on.ACR)
+	if !ok && d.essential {
+		return s.Deny(ctx, space, r, CodeUnmet, "The person could not sign in as strongly as the request insists on."), nil
+	}
+	claims, err := release(space, c, r, on.Context)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -170,7 +222,7 @@ func (s *Service) respond(ctx context.Context, space *live.Space, r login.Reques
 			Workspace: space.ID, WorkspaceEpoch: space.Epoch, Client: r.Client, ClientEpoch: c.Epoch,
 			Pool: on.Pool, User: on.User, UserEpoch: on.UserEpoch, IDP: on.IDP, Subject: on.Subject,
 			Session: on.ID, Scopes: r.Scopes, Nonce: r.Nonce,
-			AuthTime: on.AuthTime, ACR: on.ACR, AMR: on.AMR, Context: on.Context,
+			AuthTime: on.AuthTime, ACR: acr, AMR: on.AMR, Context: on.Context, Claims: claims, DPoPKey: r.DPoPKey,
 		},
 	}, space.CodeTTL(c))
 	if err != nil {
@@ -242,10 +294,16 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 		return Outcome{}, err
 	}
 	previous, err := s.current(ctx, space, b)
+	if err == nil {
+		err = raising(l, previous)
+	}
 	if err != nil {
 		return Outcome{}, err
 	}
 	made.IP, made.UserAgent = b.IP.String(), clip(b.UserAgent, 512)
+	if l.Raises != "" {
+		made.Expires = previous.Expires // a second factor makes it stronger, not longer
+	}
 	secret, started, err := s.Sessions.Start(ctx, space.Tenant, made)
 	if err != nil {
 		return Outcome{}, err
@@ -295,6 +353,9 @@ func (s *Service) succeeded(ctx context.Context, space *live.Space, l login.Logi
 func (s *Service) hand(ctx context.Context, space *live.Space, l login.Login, started, previous *session.Session) (Outcome, error) {
 	proof := Ref(started)
 	proof.Issued = l.AuthTime
+	if l.Raises != "" {
+		proof = Ref(previous)
+	}
 	if s.Marks.Dead(proof) { // the person was signed out everywhere after the proof
 		return Outcome{}, login.ErrGone
 	}

@@ -17,7 +17,7 @@ import (
 func protected() []string {
 	return []string{
 		"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "sid", "cnf", "act",
-		"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st",
+		"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", claimAsked,
 	}
 }
 
@@ -33,8 +33,9 @@ func customClaims(space *live.Space, kind string, opaque bool, t grant.Terms) (t
 	if err := json.Unmarshal(t.Context, &known); err != nil {
 		return nil, fmt.Errorf("authentication context: %w", err)
 	}
+	asked := singly(t, opaque)
 	for _, def := range space.Claims {
-		if def.Type != kind || def.SourceType != "authnCtx" || (def.Opaque && !opaque) || !released(def.Scopes, t.Scopes) {
+		if def.Type != kind || def.SourceType != "authnCtx" || (def.Opaque && !opaque) || (!released(def.Scopes, t.Scopes) && !asked(def)) {
 			continue
 		}
 		if head, _, _ := strings.Cut(def.Name, "."); slices.Contains(protected(), head) {

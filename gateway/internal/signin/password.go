@@ -186,7 +186,7 @@ func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Logi
 		return session.Session{}, err
 	}
 	known, err := idp.Context(p, view(u, groups, l.Identifier), idp.SignIn{
-		AMR: l.AMR, Time: l.AuthTime, SubjectFormat: space.Workspace.SubjectFormat,
+		AMR: l.AMR, ACR: classOf(l.AMR), Time: l.AuthTime, SubjectFormat: space.Workspace.SubjectFormat,
 	})
 	if err != nil {
 		return session.Session{}, err
@@ -197,7 +197,7 @@ func (s *Service) sessionOf(ctx context.Context, space *live.Space, l login.Logi
 	}
 	return session.Session{
 		Workspace: space.ID, WorkspaceEpoch: space.Epoch, Pool: l.Pool, User: u.ID, UserEpoch: u.Epoch, IDP: p.ID,
-		Subject: known.Subject(), AuthTime: l.AuthTime, ACR: known.ACR(), AMR: known.AMR(), Context: raw,
+		Subject: known.Subject(), AuthTime: l.AuthTime, ACR: known.ACR(), AMR: known.AMR(), Proven: l.AMR, Context: raw,
 	}, nil
 }
 

@@ -39,6 +39,9 @@ func (s *Service) half(ctx context.Context, space *live.Space, l login.Login) (p
 	if err := s.stillProven(ctx, space, l); err != nil {
 		return pool.Pool{}, pool.User{}, err
 	}
+	if err := s.stillRaises(ctx, space, l); err != nil {
+		return pool.Pool{}, pool.User{}, err
+	}
 	owner, err := s.Pools.Get(ctx, space.Tenant, l.Pool)
 	if err != nil {
 		return owner, pool.User{}, err
