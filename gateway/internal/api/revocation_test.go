@@ -60,7 +60,7 @@ func (p *signedIn) alive(ctx context.Context) string {
 	if _, err := p.w.signin.Redeem(ctx, space, &c, p.code, "https://app.test/cb", ""); err == nil {
 		list = append(list, "code")
 	}
-	if _, err := p.w.signin.Refresh(ctx, space, &c, p.offline, nil); err == nil {
+	if _, err := p.w.signin.Refresh(ctx, space, &c, signin.Holder{}, p.offline, nil); err == nil {
 		list = append(list, "refresh")
 	}
 	return strings.Join(list, " ")

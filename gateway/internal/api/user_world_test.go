@@ -138,7 +138,7 @@ func (h *house) open() {
 	h.ok(err)
 	h.live, err = live.New(live.Config{
 		Workspace: h.tenants.Workspaces.Get, IDPs: h.idps.List, Scopes: h.clients.Scopes.All, Claims: h.clients.Claims.All,
-		Client: h.clients.Clients.Get, Now: now,
+		Client: h.clients.Clients.Get, ClientsOf: h.clients.Clients.All, Now: now,
 	})
 	h.ok(err)
 	h.signin, err = signin.New(signin.Config{
@@ -257,7 +257,7 @@ func (h *house) token(c client.Client) string {
 	h.ok(err)
 	proven, err := h.signin.AuthenticateClient(h.t.Context(), space, signin.Credentials{Client: c.ClientID, Secret: c.ClientSecret, Method: c.TokenEndpointAuthMethod})
 	h.ok(err)
-	set, err := h.signin.ClientCredentials(h.t.Context(), space, proven, nil)
+	set, err := h.signin.ClientCredentials(h.t.Context(), space, proven, signin.Holder{}, nil)
 	h.ok(err)
 	return set.AccessToken
 }

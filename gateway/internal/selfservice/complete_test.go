@@ -42,7 +42,7 @@ func TestResetPassword(t *testing.T) {
 	if _, err := w.Signin.Current(t.Context(), w.Home(), a.Browser()); !fault.Is(err, fault.Unauthenticated) {
 		t.Error("the session goes on")
 	}
-	if _, err := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), set.RefreshToken, nil); err == nil {
+	if _, err := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), signin.Holder{}, set.RefreshToken, nil); err == nil {
 		t.Error("the refresh token goes on")
 	}
 	if left, err := w.Pools.MFASessions.List(t.Context(), &u); err != nil || len(left) != 0 {

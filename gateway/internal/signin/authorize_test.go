@@ -311,7 +311,7 @@ func TestRecreatedWorkspaceKnowsNobody(t *testing.T) {
 	if _, err := w.Signin.Client(t.Context(), &space, old.ClientID); !fault.Is(err, fault.NotFound) {
 		t.Errorf("client: %v", err)
 	}
-	_, err := w.Signin.Refresh(t.Context(), &space, old, set.RefreshToken, nil)
+	_, err := w.Signin.Refresh(t.Context(), &space, old, signin.Holder{}, set.RefreshToken, nil)
 	wantCode(t, err, "invalid_grant", "refresh")
 	_, err = w.Signin.Bearer(t.Context(), &space, "", set.AccessToken)
 	wantKind(t, err, fault.Unauthenticated, "access token")

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/gatepost/gatepost/authctx"
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/token"
@@ -18,34 +19,69 @@ func protected() []string {
 	return []string{
 		"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "sid", "cnf", "act",
 		"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", claimAsked,
+		claimAsked, claimPerson, claimVia,
 	}
 }
 
 // customClaims are the workspace's claims of one type that the granted scopes
-// release, read from the authentication context. Opaque ones are for those who
-// ask the gateway, not for tokens.
-func customClaims(space *live.Space, kind string, opaque bool, t grant.Terms) (token.Claims, error) {
+// release, read from the authentication context or from the client. Opaque ones
+// are for those who ask the gateway, not for tokens.
+func customClaims(space *live.Space, c *client.Client, kind string, opaque bool, t grant.Terms) (token.Claims, error) {
 	claims := token.Claims{}
-	if len(t.Context) == 0 {
-		return claims, nil
-	}
-	var known authctx.Context
-	if err := json.Unmarshal(t.Context, &known); err != nil {
-		return nil, fmt.Errorf("authentication context: %w", err)
+	read, err := sources(c, t)
+	if err != nil {
+		return nil, err
 	}
 	asked := singly(t, opaque)
 	for _, def := range space.Claims {
-		if def.Type != kind || def.SourceType != "authnCtx" || (def.Opaque && !opaque) || (!released(def.Scopes, t.Scopes) && !asked(def)) {
+		if def.Type != kind || (def.Opaque && !opaque) || (!released(def.Scopes, t.Scopes) && !asked(def)) {
 			continue
 		}
 		if head, _, _ := strings.Cut(def.Name, "."); slices.Contains(protected(), head) {
 			continue
 		}
-		if v, ok := known.Lookup(def.SourcePath); ok {
+		lookup, ok := read[def.SourceType]
+		if !ok {
+			continue
+		}
+		if v, ok := lookup(def.SourcePath); ok {
 			place(claims, def.Name, v)
 		}
 	}
 	return claims, nil
+}
+
+// sources are where claims may be read from, by the name of the source.
+func sources(c *client.Client, t grant.Terms) (map[string]func(path string) (any, bool), error) {
+	read := map[string]func(string) (any, bool){
+		client.SourceClient: func(path string) (any, bool) { return attribute(c, path) },
+	}
+	if len(t.Context) == 0 {
+		return read, nil
+	}
+	var known authctx.Context
+	if err := json.Unmarshal(t.Context, &known); err != nil {
+		return nil, fmt.Errorf("authentication context: %w", err)
+	}
+	read[client.SourceContext] = known.Lookup
+	return read, nil
+}
+
+// attribute reads a dotted path in a client as the API shows it, without its
+// secrets. Empty texts count as absent.
+func attribute(c *client.Client, path string) (any, bool) {
+	raw, err := json.Marshal(c.Bare())
+	var v any
+	if err != nil || json.Unmarshal(raw, &v) != nil {
+		return nil, false
+	}
+	for name := range strings.SplitSeq(path, ".") {
+		members, ok := v.(map[string]any)
+		if v, ok = members[name]; !ok {
+			return nil, false
+		}
+	}
+	return v, v != nil && v != ""
 }
 
 // released tells whether a claim's scopes let it out: none means always.

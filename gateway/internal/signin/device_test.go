@@ -167,8 +167,8 @@ func TestChangePassword(t *testing.T) {
 			if alive(mine) != keep || alive(phone) {
 				t.Errorf("sessions: mine %v, the other %v", alive(mine), alive(phone))
 			}
-			_, errHere := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), here.RefreshToken, nil)
-			_, errThere := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), there.RefreshToken, nil)
+			_, errHere := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), signin.Holder{}, here.RefreshToken, nil)
+			_, errThere := w.Signin.Refresh(t.Context(), w.Home(), w.Public(), signin.Holder{}, there.RefreshToken, nil)
 			if (errHere == nil) != keep || errThere == nil {
 				t.Errorf("grants: mine %v, the other %v", errHere, errThere)
 			}

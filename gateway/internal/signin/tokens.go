@@ -8,13 +8,11 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
-	"github.com/gatepost/gatepost/gateway/internal/token"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
@@ -28,15 +26,23 @@ type TokenSet struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	IDToken      string `json:"id_token,omitempty"`
 	GrantID      string `json:"grant_id,omitempty"`
+	Issued       string `json:"issued_token_type,omitempty"` // of an exchange (RFC 8693, section 2.2.1)
 }
 
 // ScopeOffline asks for a refresh token (OpenID Connect Core 1.0, section 11).
 const ScopeOffline = "offline_access"
 
+// Redemption is a request for what an authorization code stands for.
+type Redemption struct {
+	Code        string
+	RedirectURI string
+	Verifier    string // of PKCE
+}
+
 // Redeem spends an authorization code of an authenticated client (RFC 6749,
 // section 4.1.3; PKCE by RFC 7636, section 4.6).
-func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Client, code, redirectURI, verifier string) (TokenSet, error) {
-	v, err := s.spend(ctx, space, c.ClientID, code, redirectURI, verifier)
+func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Client, by Holder, r Redemption) (TokenSet, error) {
+	v, err := s.spend(ctx, space, c.ClientID, by, r)
 	if err != nil {
 		return TokenSet{}, err
 	}
@@ -46,7 +52,7 @@ func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Clien
 	if err := s.usable(ctx, space, v.Terms); err != nil {
 		return TokenSet{}, err
 	}
-	set, err := s.tokens(ctx, space, c, v.Terms, v.Grant)
+	set, err := s.tokens(ctx, space, c, issue{terms: v.Terms, grant: v.Grant, by: by})
 	if err != nil {
 		return TokenSet{}, err
 	}
@@ -54,7 +60,7 @@ func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Clien
 		return TokenSet{}, refuse("invalid_grant", "What the code stands for has ended.", nil)
 	}
 	if slices.Contains(v.Terms.Scopes, ScopeOffline) && slices.Contains(c.GrantTypes, "refresh_token") {
-		set.RefreshToken, err = s.Grants.Start(ctx, space.Tenant, v.Grant, v.Terms, space.RefreshTTL(c))
+		set.RefreshToken, err = s.Grants.Start(ctx, space.Tenant, v.Grant, keyed(v.Terms, c, by), space.RefreshTTL(c))
 		if errors.Is(err, grant.ErrInvalid) {
 			return TokenSet{}, refuse("invalid_grant", "The code was used more than once.", err)
 		}
@@ -65,10 +71,20 @@ func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Clien
 	return set, nil
 }
 
+// keyed binds a refresh token of a client without a credential of its own to the
+// key that was proven (RFC 9449, section 5); others are bound to their client.
+func keyed(t grant.Terms, c *client.Client, by Holder) grant.Terms {
+	t.DPoPKey = ""
+	if c.Public() {
+		t.DPoPKey = by.Key
+	}
+	return t
+}
+
 // spend checks a code against the request and uses it up. A second use ends the
 // grant of the first.
-func (s *Service) spend(ctx context.Context, space *live.Space, clientID, code, redirectURI, verifier string) (grant.Code, error) {
-	v, err := s.Codes.Look(ctx, space.Tenant, code)
+func (s *Service) spend(ctx context.Context, space *live.Space, clientID string, by Holder, r Redemption) (grant.Code, error) {
+	v, err := s.Codes.Look(ctx, space.Tenant, r.Code)
 	if errors.Is(err, grant.ErrInvalid) {
 		return v, refuse("invalid_grant", "The code is unknown, expired or was used before.", err)
 	}
@@ -80,14 +96,17 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID, code, 
 		return v, refuse("invalid_grant", "What the code was issued for has been revoked.", nil)
 	case v.Terms.Workspace != space.ID || v.Terms.WorkspaceEpoch != space.Epoch || v.Terms.Client != clientID:
 		return v, refuse("invalid_grant", "The code was issued to another client.", nil)
-	case redirectURI != v.RedirectURI && (v.Named || redirectURI != ""):
+	case r.RedirectURI != v.RedirectURI && (v.Named || r.RedirectURI != ""):
 		return v, refuse("invalid_grant", "redirect_uri is not the one of the authorization request.", nil)
-	case v.Challenge == "" && verifier != "":
+	case v.Challenge == "" && r.Verifier != "":
 		return v, refuse("invalid_grant", "code_verifier was sent, but the authorization request had no code_challenge.", nil)
-	case v.Challenge != "" && !matches(v.Challenge, verifier):
+	case v.Challenge != "" && !matches(v.Challenge, r.Verifier):
 		return v, refuse("invalid_grant", "code_verifier does not match the code_challenge.", nil)
 	}
-	reused, err := s.Codes.Spend(ctx, space.Tenant, code, v)
+	if err := proves(v.Terms.DPoPKey, by, "code"); err != nil { // RFC 9449, section 10
+		return v, err
+	}
+	reused, err := s.Codes.Spend(ctx, space.Tenant, r.Code, v)
 	if errors.Is(err, grant.ErrInvalid) {
 		s.Log.Warn("authorization code used twice: its grant ends", "tenant", space.Tenant, "client", clientID, "grant", reused)
 		err = errors.Join(err, s.Grants.End(ctx, space.Tenant, reused), s.record(ctx, space, audit.SubjectAuthorizationCode, audit.ActionDenied,
@@ -124,9 +143,17 @@ func (s *Service) usable(ctx context.Context, space *live.Space, t grant.Terms) 
 }
 
 // Refresh spends a refresh token. A scope may narrow what was granted (RFC
-// 6749, section 6).
-func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Client, refresh string, scopes []string) (TokenSet, error) {
-	next, renewal, err := s.Grants.Refresh(ctx, space.Tenant, c.ClientID, refresh, func(r grant.Renewal) error {
+// 6749, section 6). Where the workspace does not cycle refresh tokens the same one
+// stays good.
+func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Client, by Holder, refresh string, scopes []string) (TokenSet, error) {
+	renew := s.Grants.Refresh
+	if space.Workspace.Advanced.DisableRefreshTokenCycling {
+		renew = s.Grants.Reuse
+	}
+	next, renewal, err := renew(ctx, space.Tenant, c.ClientID, refresh, func(r grant.Renewal) error {
+		if err := proves(r.Terms.DPoPKey, by, "refresh token"); err != nil {
+			return err
+		}
 		return s.renewable(ctx, space, c, r.Terms, scopes)
 	})
 	if errors.Is(err, grant.ErrReused) {
@@ -144,7 +171,7 @@ func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Clie
 		t.Scopes = distinct(scopes)
 	}
 	t.Nonce = "" // OpenID Connect Core 1.0, section 12.2
-	set, err := s.tokens(ctx, space, c, t, renewal.Grant)
+	set, err := s.tokens(ctx, space, c, issue{terms: t, grant: renewal.Grant, by: by})
 	if err != nil {
 		return TokenSet{}, err
 	}
@@ -171,10 +198,25 @@ func distinct(scopes []string) []string {
 
 // ClientCredentials gives a client tokens of its own (RFC 6749, section 4.4).
 // Without scopes it gets all that it is subscribed to.
-func (s *Service) ClientCredentials(ctx context.Context, space *live.Space, c *client.Client, scopes []string) (TokenSet, error) {
-	if c.TokenEndpointAuthMethod == "none" {
+func (s *Service) ClientCredentials(ctx context.Context, space *live.Space, c *client.Client, by Holder, scopes []string) (TokenSet, error) {
+	if c.Public() {
 		return TokenSet{}, refuse("unauthorized_client", "A public client cannot use client_credentials.", nil)
 	}
+	return s.own(ctx, space, c, by, scopes)
+}
+
+// JWTBearer gives a client tokens of its own for an assertion that it signed (RFC
+// 7523, section 2.1): see Vouch.
+func (s *Service) JWTBearer(
+	ctx context.Context, space *live.Space, c *client.Client, by Holder, assertion string, scopes []string,
+) (TokenSet, error) {
+	if _, err := s.Vouch(ctx, space, c, assertion); err != nil {
+		return TokenSet{}, err
+	}
+	return s.own(ctx, space, c, by, scopes)
+}
+
+func (s *Service) own(ctx context.Context, space *live.Space, c *client.Client, by Holder, scopes []string) (TokenSet, error) {
 	own := ownScopes(c)
 	if len(scopes) == 0 {
 		scopes = own
@@ -182,103 +224,21 @@ func (s *Service) ClientCredentials(ctx context.Context, space *live.Space, c *c
 	if granted := merge(scopes, own); len(granted) != len(scopes) {
 		return TokenSet{}, refuse("invalid_scope", "The client may ask for: "+strings.Join(own, " "), nil)
 	}
-	t := grant.Terms{
+	return s.tokens(ctx, space, c, issue{terms: s.ownTerms(space, c, scopes), by: by})
+}
+
+// ownTerms are what a client has without a person.
+func (s *Service) ownTerms(space *live.Space, c *client.Client, scopes []string) grant.Terms {
+	return grant.Terms{
 		Workspace: space.ID, WorkspaceEpoch: space.Epoch, Client: c.ClientID, ClientEpoch: c.Epoch,
 		Subject: c.ClientID, Scopes: distinct(scopes), AuthTime: s.Now(),
 	}
-	return s.tokens(ctx, space, c, t, "")
 }
 
 // ownScopes are the scopes a client may have without a person.
 func ownScopes(c *client.Client) []string {
 	person := []string{"openid", ScopeOffline, "profile", "email", "address", "phone"}
 	return slices.DeleteFunc(slices.Clone(c.Scopes), func(x string) bool { return slices.Contains(person, x) })
-}
-
-// tokens signs an access token, and an ID token where a person granted openid.
-func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Client, t grant.Terms, grantID string) (TokenSet, error) {
-	ttl := space.AccessTTL(c)
-	scope := strings.Join(t.Scopes, " ")
-	claims, err := customClaims(space, "access_token", false, t)
-	if err != nil {
-		return TokenSet{}, err
-	}
-	set(claims, token.Claims{
-		"sub": t.Subject, "aud": s.audience(space, c), "client_id": c.ClientID, "scope": scope, "scp": t.Scopes,
-		"tid": space.Tenant, "aid": space.ID, "st": "public", "nbf": s.Now().Unix(),
-	})
-	optional(claims, "sid", t.Session)
-	optional(claims, "grant_id", grantID)
-	optional(claims, "idp", t.IDP)
-	optional(claims, "pool_id", t.Pool)
-	optional(claims, "idp_sub", t.User)
-	optional(claims, "acr", t.ACR)
-	if len(t.AMR) > 0 {
-		claims["amr"] = t.AMR
-	}
-	if t.User != "" {
-		claims["auth_time"] = t.AuthTime.Unix() // RFC 9068, section 2.2.1
-	}
-	access, err := s.Tokens.Sign(ctx, space.Token(), token.Access, "", claims, ttl)
-	if err != nil {
-		return TokenSet{}, err
-	}
-	result := TokenSet{AccessToken: access, TokenType: "bearer", ExpiresIn: int64(ttl / time.Second), Scope: scope, GrantID: grantID}
-	if t.User != "" && slices.Contains(t.Scopes, "openid") {
-		result.IDToken, err = s.idToken(ctx, space, c, t, access)
-		if err != nil {
-			return TokenSet{}, err
-		}
-	}
-	err = s.record(ctx, space, audit.SubjectAccessToken, audit.ActionIssued, map[string]any{
-		"client_id": c.ClientID, "subject": t.Subject, "grant_id": grantID, "scopes": t.Scopes,
-	})
-	return result, err
-}
-
-func (s *Service) idToken(ctx context.Context, space *live.Space, c *client.Client, t grant.Terms, access string) (string, error) {
-	claims, err := customClaims(space, "id_token", false, t)
-	if err != nil {
-		return "", err
-	}
-	half := sha256.Sum256([]byte(access))
-	set(claims, token.Claims{
-		"sub": t.Subject, "aud": c.ClientID, "auth_time": t.AuthTime.Unix(), "sid": t.Session,
-		"at_hash": base64.RawURLEncoding.EncodeToString(half[:16]), // OpenID Connect Core 1.0, section 3.1.3.6
-		"tid":     space.Tenant, "aid": space.ID,
-	})
-	optional(claims, "nonce", t.Nonce)
-	optional(claims, "acr", t.ACR)
-	optional(claims, "idp", t.IDP)
-	if len(t.AMR) > 0 {
-		claims["amr"] = t.AMR
-	}
-	return s.Tokens.Sign(ctx, space.Token(), token.ID, c.IDTokenSignedResponseAlg, claims, space.IDTTL(c))
-}
-
-// audience is who may accept a client's access tokens. Clients of the built-in
-// workspaces call the API.
-func (s *Service) audience(space *live.Space, c *client.Client) []string {
-	aud := append([]string{c.ClientID}, c.Audience...)
-	if space.BuiltIn() {
-		aud = append(aud, s.APIAudience())
-	}
-	return aud
-}
-
-// APIAudience is the audience that a token needs at the API.
-func (s *Service) APIAudience() string { return s.Base + "/api" }
-
-func set(into, from token.Claims) {
-	for name, v := range from {
-		into[name] = v
-	}
-}
-
-func optional(c token.Claims, name, v string) {
-	if v != "" {
-		c[name] = v
-	}
 }
 
 func unless(err, otherwise error) error {
@@ -291,7 +251,7 @@ func unless(err, otherwise error) error {
 // redeemForHost spends a code that the proxy asked for and returns the session
 // behind it and the nonce of the request.
 func (s *Service) redeemForHost(ctx context.Context, space *live.Space, code, redirectURI, verifier string) (sessionID, nonce string, err error) {
-	v, err := s.spend(ctx, space, ProxyClient, code, redirectURI, verifier)
+	v, err := s.spend(ctx, space, ProxyClient, Holder{}, Redemption{code, redirectURI, verifier})
 	if err != nil {
 		return "", "", err
 	}

@@ -17,6 +17,10 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/token"
 )
 
+func redemption(code, uri, verifier string) signin.Redemption {
+	return signin.Redemption{Code: code, RedirectURI: uri, Verifier: verifier}
+}
+
 func TestRedeemRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -24,42 +28,42 @@ func TestRedeemRefuses(t *testing.T) {
 	code := w.Agent().Code()
 	for name, try := range map[string]func() error{
 		"wrong client": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Confidential(), code, signintest.Callback, signintest.Verifier)
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Confidential(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 			return err
 		},
 		"wrong redirect URI": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), code, signintest.Callback+"2", signintest.Verifier)
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback+"2", signintest.Verifier))
 			return err
 		},
 		"no redirect URI": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), code, "", signintest.Verifier)
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(code, "", signintest.Verifier))
 			return err
 		},
 		"wrong verifier": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), code, signintest.Callback, strings.Repeat("a", 43))
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, strings.Repeat("a", 43)))
 			return err
 		},
 		"no verifier": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), code, signintest.Callback, "")
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, ""))
 			return err
 		},
 		"another workspace": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Space(tenant.Admin), w.Public(), code, signintest.Callback, signintest.Verifier)
+			_, err := w.Signin.Redeem(ctx, w.Space(tenant.Admin), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 			return err
 		},
 		"unknown": func() error {
-			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), "x", signintest.Callback, signintest.Verifier)
+			_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption("x", signintest.Callback, signintest.Verifier))
 			return err
 		},
 	} {
 		wantCode(t, try(), "invalid_grant", name)
 	}
-	if _, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), code, signintest.Callback, signintest.Verifier); err != nil {
+	if _, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier)); err != nil {
 		t.Fatalf("none of that uses the code up: %v", err)
 	}
 	late := w.Agent().Code()
 	w.Pass(11 * time.Minute)
-	_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), late, signintest.Callback, signintest.Verifier)
+	_, err := w.Signin.Redeem(ctx, w.Home(), w.Public(), signin.Holder{}, redemption(late, signintest.Callback, signintest.Verifier))
 	wantCode(t, err, "invalid_grant", "expired")
 }
 
@@ -80,7 +84,7 @@ func TestRedeemAfterTheEnd(t *testing.T) {
 			a := w.Agent()
 			code := a.Code(scopes...)
 			end(a)
-			_, err := w.Signin.Redeem(t.Context(), w.Home(), w.Public(), code, signintest.Callback, signintest.Verifier)
+			_, err := w.Signin.Redeem(t.Context(), w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 			wantCode(t, err, "invalid_grant", name)
 		}
 	}
@@ -94,7 +98,7 @@ func TestRedeemWithTheOnlyRedirectURI(t *testing.T) {
 		r := signintest.Request()
 		r.RedirectSent = false
 		code := signintest.Query(w, w.Agent().SignIn(r)).Get("code")
-		_, err := w.Signin.Redeem(t.Context(), w.Home(), w.Public(), code, uri, signintest.Verifier)
+		_, err := w.Signin.Redeem(t.Context(), w.Home(), w.Public(), signin.Holder{}, redemption(code, uri, signintest.Verifier))
 		if (err == nil) != ok {
 			t.Errorf("%q: %v", uri, err)
 		}
@@ -113,7 +117,7 @@ func TestParallelRedemptions(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 100 {
 		wg.Go(func() {
-			set, err := w.Signin.Redeem(context.Background(), space, c, code, signintest.Callback, signintest.Verifier)
+			set, err := w.Signin.Redeem(context.Background(), space, c, signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -131,7 +135,7 @@ func TestParallelRedemptions(t *testing.T) {
 		if _, err := w.Signin.Bearer(t.Context(), space, "", set.AccessToken); !fault.Is(err, fault.Unauthenticated) {
 			t.Errorf("its access token lives: %v", err)
 		}
-		_, err := w.Signin.Refresh(t.Context(), space, c, set.RefreshToken, nil)
+		_, err := w.Signin.Refresh(t.Context(), space, c, signin.Holder{}, set.RefreshToken, nil)
 		wantCode(t, err, "invalid_grant", "its refresh token")
 	}
 }
@@ -141,7 +145,7 @@ func TestReplayEndsTheGrant(t *testing.T) {
 	w := newWorld(t)
 	code := w.Agent().Code("openid", "offline_access")
 	redeem := func() (signin.TokenSet, error) {
-		return w.Signin.Redeem(t.Context(), w.Home(), w.Public(), code, signintest.Callback, signintest.Verifier)
+		return w.Signin.Redeem(t.Context(), w.Home(), w.Public(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 	}
 	set, err := redeem()
 	w.OK(err)
@@ -149,7 +153,7 @@ func TestReplayEndsTheGrant(t *testing.T) {
 	wantCode(t, err, "invalid_grant", "the second")
 	_, err = w.Signin.Bearer(t.Context(), w.Home(), "", set.AccessToken)
 	wantKind(t, err, fault.Unauthenticated, "access token")
-	_, err = w.Signin.Refresh(t.Context(), w.Home(), w.Public(), set.RefreshToken, nil)
+	_, err = w.Signin.Refresh(t.Context(), w.Home(), w.Public(), signin.Holder{}, set.RefreshToken, nil)
 	wantCode(t, err, "invalid_grant", "refresh token")
 }
 
@@ -159,22 +163,22 @@ func TestRefresh(t *testing.T) {
 	ctx := t.Context()
 	a := w.Agent()
 	set := a.Tokens("openid", "email", "offline_access")
-	_, err := w.Signin.Refresh(ctx, w.Home(), w.Confidential(), set.RefreshToken, nil)
+	_, err := w.Signin.Refresh(ctx, w.Home(), w.Confidential(), signin.Holder{}, set.RefreshToken, nil)
 	wantCode(t, err, "invalid_grant", "another client")
-	_, err = w.Signin.Refresh(ctx, w.Home(), w.Public(), set.RefreshToken, []string{"openid", "profile"})
+	_, err = w.Signin.Refresh(ctx, w.Home(), w.Public(), signin.Holder{}, set.RefreshToken, []string{"openid", "profile"})
 	wantCode(t, err, "invalid_scope", "wider")
 	w.Pass(time.Minute) // a refusal spends nothing, so this is the first use still
-	next, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), set.RefreshToken, []string{"email", "email"})
+	next, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), signin.Holder{}, set.RefreshToken, []string{"email", "email"})
 	if err != nil || next.Scope != "email" || next.IDToken != "" || next.RefreshToken == set.RefreshToken || next.RefreshToken == "" {
 		t.Fatalf("narrowed: %+v %v", next, err)
 	}
-	full, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), next.RefreshToken, nil)
+	full, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), signin.Holder{}, next.RefreshToken, nil)
 	if err != nil || full.Scope != set.Scope || full.IDToken == "" {
 		t.Fatalf("narrowing is for one token: %+v %v", full, err)
 	}
 	_, err = w.Signin.SignOut(ctx, w.Home(), a.Browser())
 	w.OK(err)
-	last, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), full.RefreshToken, nil)
+	last, err := w.Signin.Refresh(ctx, w.Home(), w.Public(), signin.Holder{}, full.RefreshToken, nil)
 	if err != nil {
 		t.Fatalf("offline access outlives the session: %v", err)
 	}
@@ -182,7 +186,7 @@ func TestRefresh(t *testing.T) {
 		t.Errorf("and so do its tokens: %v", err)
 	}
 	w.SetStatus(signintest.Alice, pool.StatusInactive)
-	_, err = w.Signin.Refresh(ctx, w.Home(), w.Public(), last.RefreshToken, nil)
+	_, err = w.Signin.Refresh(ctx, w.Home(), w.Public(), signin.Holder{}, last.RefreshToken, nil)
 	wantCode(t, err, "invalid_grant", "inactive user")
 	_, err = w.Signin.Bearer(ctx, w.Home(), "", last.AccessToken)
 	wantKind(t, err, fault.Unauthenticated, "inactive user's access token")
@@ -204,9 +208,9 @@ func TestClientCredentials(t *testing.T) {
 	w := newWorld(t)
 	admin := w.Space(tenant.Admin)
 	c := w.Client(w.Demo.Clients.Admin.ClientID)
-	all, err := w.Signin.ClientCredentials(t.Context(), admin, c, nil)
+	all, err := w.Signin.ClientCredentials(t.Context(), admin, c, signin.Holder{}, nil)
 	w.OK(err)
-	empty, err := w.Signin.ClientCredentials(t.Context(), admin, c, []string{})
+	empty, err := w.Signin.ClientCredentials(t.Context(), admin, c, signin.Holder{}, []string{})
 	if err != nil || all.Scope != empty.Scope || all.IDToken+all.RefreshToken != "" {
 		t.Errorf("no scope %q, empty scope %q %v", all.Scope, empty.Scope, err)
 	}
@@ -214,11 +218,11 @@ func TestClientCredentials(t *testing.T) {
 	if err != nil || who.Client != c.ClientID || who.User != "" || who.ClientEpoch != c.Epoch || who.Space.ID != tenant.Admin {
 		t.Fatalf("%+v %v", who, err)
 	}
-	_, err = w.Signin.ClientCredentials(t.Context(), admin, c, []string{"foreign"})
+	_, err = w.Signin.ClientCredentials(t.Context(), admin, c, signin.Holder{}, []string{"foreign"})
 	wantCode(t, err, "invalid_scope", "foreign scope")
-	_, err = w.Signin.ClientCredentials(t.Context(), w.Home(), w.Confidential(), []string{"openid"})
+	_, err = w.Signin.ClientCredentials(t.Context(), w.Home(), w.Confidential(), signin.Holder{}, []string{"openid"})
 	wantCode(t, err, "invalid_scope", "a person's scope")
-	_, err = w.Signin.ClientCredentials(t.Context(), w.Home(), w.Public(), nil)
+	_, err = w.Signin.ClientCredentials(t.Context(), w.Home(), w.Public(), signin.Holder{}, nil)
 	wantCode(t, err, "unauthorized_client", "public client")
 }
 
@@ -227,7 +231,7 @@ func TestAPICallerRefuses(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	issue := func(id, workspace string) string {
-		set, err := w.Signin.ClientCredentials(ctx, w.Space(workspace), w.Client(id), nil)
+		set, err := w.Signin.ClientCredentials(ctx, w.Space(workspace), w.Client(id), signin.Holder{}, nil)
 		w.OK(err)
 		return set.AccessToken
 	}
@@ -236,7 +240,7 @@ func TestAPICallerRefuses(t *testing.T) {
 	w.OK(err)
 	rc, err := w.Live.Client(ctx, tenant.Root, w.Demo.Clients.Root.ClientID)
 	w.OK(err)
-	foreign, err := w.Signin.ClientCredentials(ctx, root, rc, nil)
+	foreign, err := w.Signin.ClientCredentials(ctx, root, rc, signin.Holder{}, nil)
 	w.OK(err)
 	person := w.Agent().Tokens("openid")
 	for name, raw := range map[string]string{
@@ -342,7 +346,7 @@ func TestProtectedClaims(t *testing.T) {
 			space.Claims = append(space.Claims, client.Claim{Name: name, Type: kind, SourceType: "authnCtx", SourcePath: "email"})
 		}
 	}
-	set, err := w.Signin.Redeem(t.Context(), &space, w.Public(), code, signintest.Callback, signintest.Verifier)
+	set, err := w.Signin.Redeem(t.Context(), &space, w.Public(), signin.Holder{}, redemption(code, signintest.Callback, signintest.Verifier))
 	w.OK(err)
 	for kind, raw := range map[token.Kind]string{token.ID: set.IDToken, token.Access: set.AccessToken} {
 		c := claimsOf(w, kind, raw)

@@ -208,7 +208,8 @@ func (a *Agent) Code(scopes ...string) string {
 // Tokens signs in and redeems the code as the public client.
 func (a *Agent) Tokens(scopes ...string) signin.TokenSet {
 	a.W.T.Helper()
-	set, err := a.W.Signin.Redeem(a.W.T.Context(), a.W.Home(), a.W.Public(), a.Code(scopes...), Callback, Verifier)
+	r := signin.Redemption{Code: a.Code(scopes...), RedirectURI: Callback, Verifier: Verifier}
+	set, err := a.W.Signin.Redeem(a.W.T.Context(), a.W.Home(), a.W.Public(), signin.Holder{}, r)
 	a.W.OK(err)
 	return set
 }
