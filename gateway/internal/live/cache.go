@@ -24,6 +24,7 @@ type Config struct {
 	Scopes    func(ctx context.Context, key tenant.Key) ([]client.Scope, error)
 	Claims    func(ctx context.Context, key tenant.Key) ([]client.Claim, error)
 	Client    func(ctx context.Context, tenant, id string) (client.Client, error)
+	ClientsOf func(ctx context.Context, key tenant.Key) ([]client.Client, error) // all of a workspace
 
 	Spaces  int           // workspaces kept; 0 means 1 000
 	Clients int           // clients kept; 0 means 10 000
@@ -36,6 +37,7 @@ type Cache struct {
 	Config
 	spaces  *otter.Cache[tenant.Key, snapshot[Space]]
 	clients *otter.Cache[clientKey, snapshot[client.Client]]
+	origins *otter.Cache[tenant.Key, snapshot[map[string]bool]]
 	applied atomic.Uint64 // how often Apply was called
 }
 
@@ -61,7 +63,11 @@ func New(c Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client cache: %w", err)
 	}
-	return &Cache{Config: c, spaces: spaces, clients: clients}, nil
+	origins, err := otter.New(&otter.Options[tenant.Key, snapshot[map[string]bool]]{MaximumSize: c.Spaces})
+	if err != nil {
+		return nil, fmt.Errorf("origin cache: %w", err)
+	}
+	return &Cache{Config: c, spaces: spaces, clients: clients, origins: origins}, nil
 }
 
 // Space returns a workspace, or fault.NotFound. While the store is away the
@@ -139,6 +145,7 @@ func (c *Cache) Apply(entries []changes.Entry) {
 	if entries == nil {
 		c.spaces.InvalidateAll()
 		c.clients.InvalidateAll()
+		c.origins.InvalidateAll()
 		return
 	}
 	for _, e := range entries {
@@ -156,12 +163,19 @@ func (c *Cache) Apply(entries []changes.Entry) {
 // names none.
 func (c *Cache) drop(e changes.Entry) {
 	if e.Workspace != "" {
-		c.spaces.Invalidate(tenant.Key{Tenant: e.Tenant, Workspace: e.Workspace})
+		key := tenant.Key{Tenant: e.Tenant, Workspace: e.Workspace}
+		c.spaces.Invalidate(key)
+		c.origins.Invalidate(key)
 		return
 	}
 	for key := range c.spaces.Keys() {
 		if key.Tenant == e.Tenant {
 			c.spaces.Invalidate(key)
+		}
+	}
+	for key := range c.origins.Keys() {
+		if key.Tenant == e.Tenant {
+			c.origins.Invalidate(key)
 		}
 	}
 }

@@ -50,6 +50,19 @@ func asOAuth(err error) error {
 	return e
 }
 
+// wrongMethod answers a method that an address does not take (RFC 9110, section
+// 15.5.6).
+func wrongMethod(methods ...string) fiber.Handler {
+	allowed := strings.Join(methods, ", ")
+	return func(c *fiber.Ctx) error {
+		c.Set("Allow", allowed)
+		return &web.OAuthError{
+			Code: "invalid_request", Status: fiber.StatusMethodNotAllowed,
+			Description: "This address takes " + allowed + ".", Hint: "Use " + allowed + ".",
+		}
+	}
+}
+
 // ascii keeps the characters that an error_description may hold (RFC 6749,
 // section 4.1.2.1).
 func ascii(s string) string {
