@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -142,7 +143,7 @@ func (k *Keys) VerifyCertificate(ctx context.Context, c *Client, chain []*x509.C
 			}
 			continue
 		}
-		if public, ok := cert.PublicKey.(interface{ Equal(x any) bool }); ok && public.Equal(key.Key) {
+		if public, ok := cert.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && public.Equal(key.Key) {
 			return nil
 		}
 	}

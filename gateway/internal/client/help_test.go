@@ -52,7 +52,7 @@ func (b *bench) taken() []string {
 	return log
 }
 
-func setUp(t *testing.T) *bench {
+func setUp(t *testing.T, alter ...func(*client.Config)) *bench {
 	t.Helper()
 	d, err := embedded.Open(embedded.Config{})
 	if err != nil {
@@ -70,7 +70,7 @@ func setUp(t *testing.T) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Keeper, err = client.Open(t.Context(), b.store, client.Config{
+	cfg := client.Config{
 		Ring: ring, Workspace: b.tenants.Workspaces.Get,
 		Now:    func() time.Time { return b.now },
 		OneWay: func(context.Context, string) (bool, error) { return b.oneWay, nil },
@@ -84,7 +84,11 @@ func setUp(t *testing.T) *bench {
 			b.events = append(b.events, e)
 			return b.note("event " + e.Tenant + "/" + e.Workspace + " " + e.Subject + "_" + e.Action)
 		},
-	})
+	}
+	for _, f := range alter {
+		f(&cfg)
+	}
+	b.Keeper, err = client.Open(t.Context(), b.store, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
