@@ -23,8 +23,12 @@ func (h *Handler) metadata(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	doc := document(space, h.Signin.Tokens.Issuer(space.Tenant, space.ID), alg)
+	if err := h.describeRequests(ctx, space, doc); err != nil {
+		return err
+	}
 	public(c)
-	return c.JSON(document(space, h.Signin.Tokens.Issuer(space.Tenant, space.ID), alg))
+	return c.JSON(doc)
 }
 
 func document(space *live.Space, issuer, alg string) map[string]any {
@@ -38,16 +42,16 @@ func document(space *live.Space, issuer, alg string) map[string]any {
 		"scopes_supported":                               slices.Sorted(maps.Keys(space.Scopes)),
 		"claims_supported":                               claimNames(space),
 		"response_types_supported":                       []string{"code"},
-		"response_modes_supported":                       responseModes(),
+		"response_modes_supported":                       responseModes(space),
 		"grant_types_supported":                          []string{"authorization_code", "refresh_token", "client_credentials"},
 		"subject_types_supported":                        []string{"public"},
 		"id_token_signing_alg_values_supported":          []string{alg},
 		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post", "none"},
 		"code_challenge_methods_supported":               []string{"S256"},
-		"prompt_values_supported":                        []string{"none", "login", "select_account"},
+		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
 		"acr_values_supported":                           []string{"1"},
 		"authorization_response_iss_parameter_supported": true,
-		"claims_parameter_supported":                     false,
+		"claims_parameter_supported":                     true,
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,
 	}

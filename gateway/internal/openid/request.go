@@ -13,10 +13,25 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 )
 
-// responseModes are what an authorization response may travel in.
-func responseModes() []string { return []string{"query", "fragment", "form_post"} }
+// responseModes are what an authorization response of a workspace may travel in.
+// block_response_modes without a list of disallowed ones leaves the default alone.
+func responseModes(space *live.Space) []string {
+	adv := &space.Workspace.Advanced
+	if adv.BlockResponseModes && len(adv.DisallowedResponseModes) == 0 {
+		return []string{"query"}
+	}
+	return slices.DeleteFunc([]string{"query", "fragment", "form_post"}, func(mode string) bool {
+		return slices.Contains(adv.DisallowedResponseModes, mode)
+	})
+}
+
+// target is target for a client of a workspace.
+func (h *Handler) target(space *live.Space, who *client.Client, f form) (string, error) {
+	return target(f, who, func(uri string) bool { return h.Signin.AllowsRedirect(space, who, uri) })
+}
 
 // target returns the redirect URI of a request: the one sent, if the client
 // registered it, or the only one registered. Errors are for a page: an
@@ -42,9 +57,10 @@ func parse(f form, space *live.Space, c *client.Client, redirectURI string) (log
 		Client: c.ClientID, RedirectURI: redirectURI, State: f.get("state"), Nonce: f.get("nonce"), MaxAge: -1,
 		Scopes: strings.Fields(f.get("scope")), Prompt: strings.Fields(f.get("prompt")),
 		LoginHint: f.get("login_hint"), IDPHint: f.get("idp_hint"), RedirectSent: f.get("redirect_uri") != "",
+		ACRValues: strings.Fields(f.get("acr_values")),
 	}
 	for _, check := range []func(form, *login.Request, *live.Space, *client.Client) error{
-		checkMode, checkType, checkPKCE, checkScopes, checkPrompt, checkMaxAge,
+		checkMode, checkSizes, checkType, checkPKCE, checkScopes, checkPrompt, checkMaxAge, checkClaims, checkACR,
 	} {
 		if err := check(f, &r, space, c); err != nil {
 			return r, err
@@ -53,12 +69,40 @@ func parse(f form, space *live.Space, c *client.Client, redirectURI string) (log
 	return r, nil
 }
 
-func checkMode(f form, r *login.Request, _ *live.Space, _ *client.Client) error {
-	mode := f.get("response_mode")
-	if mode != "" && !slices.Contains(responseModes(), mode) {
-		return refuse("invalid_request", "response_mode may be "+strings.Join(responseModes(), ", ")+".", nil)
+// checkMode comes first, so that every other error travels as the client asked.
+func checkMode(f form, r *login.Request, space *live.Space, _ *client.Client) error {
+	mode, all := f.get("response_mode"), responseModes(space)
+	if mode == "" && slices.Contains(all, "query") {
+		return nil
+	}
+	if len(all) == 0 {
+		return refuse("invalid_request", "The workspace allows no response_mode.", nil)
+	}
+	if mode == "" || !slices.Contains(all, mode) {
+		if !slices.Contains(all, "query") {
+			r.ResponseMode = all[0] // in which the error travels
+		}
+		return refuse("invalid_request", "response_mode may be "+strings.Join(all, ", ")+".", nil)
 	}
 	r.ResponseMode = mode
+	return nil
+}
+
+// checkSizes bounds what is kept while the person signs in.
+func checkSizes(f form, r *login.Request, _ *live.Space, _ *client.Client) error {
+	for _, x := range []struct {
+		name string
+		max  int
+	}{
+		{"state", 2048}, {"nonce", 512}, {"scope", 2048}, {"acr_values", 512}, {"login_hint", 512}, {"idp_hint", 128}, {"id_token_hint", 8192},
+	} {
+		if len(f.get(x.name)) > x.max {
+			if x.name == "state" {
+				r.State = "" // too long to be sent back
+			}
+			return refuse("invalid_request", fmt.Sprintf("%s is longer than %d bytes.", x.name, x.max), nil)
+		}
+	}
 	return nil
 }
 
@@ -136,5 +180,21 @@ func checkMaxAge(f form, r *login.Request, _ *live.Space, _ *client.Client) erro
 		return refuse("invalid_request", "max_age must be a number of seconds.", err)
 	}
 	r.MaxAge = time.Duration(n) * time.Second
+	return nil
+}
+
+func checkClaims(f form, r *login.Request, space *live.Space, _ *client.Client) (err error) {
+	if raw := f.get("claims"); raw != "" {
+		r.Claims, err = signin.ReadAsked(space, raw)
+	}
+	return err
+}
+
+// checkACR fills in what the client wants of every sign-in when a request says
+// nothing (OpenID Connect Dynamic Client Registration 1.0, section 2).
+func checkACR(_ form, r *login.Request, _ *live.Space, c *client.Client) error {
+	if len(r.ACRValues) == 0 {
+		r.ACRValues = slices.Clone(c.DefaultACRValues)
+	}
 	return nil
 }

@@ -47,11 +47,11 @@ func (s *Service) authorize(ctx context.Context, space *live.Space, r login.Requ
 	if d.essential && !d.possible() {
 		return s.Deny(ctx, space, r, CodeUnmet, "No sign-in here reaches any of the wanted authentication context classes."), nil
 	}
-	c, err := s.recheck(ctx, space, r)
+	current, err := s.current(ctx, space, b)
 	if err != nil {
 		return Outcome{}, err
 	}
-	current, err := s.current(ctx, space, b)
+	c, err := s.recheck(ctx, space, r)
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -76,7 +76,7 @@ func (s *Service) mustAsk(ctx context.Context, space *live.Space, r login.Reques
 	if r.Asks("consent") {
 		return true, nil
 	}
-	_, ask, err := s.wantedScopes(ctx, space, c, r.Scopes, who)
+	_, ask, err := s.wantedScopes(ctx, space, c, consentScopes(space, c, r), who)
 	return ask, err
 }
 
@@ -161,7 +161,7 @@ func (s *Service) Question(ctx context.Context, space *live.Space, l login.Login
 	if q.Identifier == "" {
 		q.Identifier = l.Identifier
 	}
-	q.Scopes, _, err = s.wantedScopes(ctx, space, c, l.Request.Scopes, who)
+	q.Scopes, _, err = s.wantedScopes(ctx, space, c, consentScopes(space, c, l.Request), who)
 	return q, err
 }
 
@@ -213,7 +213,7 @@ func (s *Service) Allow(ctx context.Context, space *live.Space, l login.Login, b
 		if err != nil {
 			return Outcome{}, err
 		}
-		if err := s.allow(ctx, space, c, l.Request.Scopes, who, on.IDP); err != nil {
+		if err := s.allow(ctx, space, c, consentScopes(space, c, l.Request), who, on.IDP); err != nil {
 			return Outcome{}, err
 		}
 		out, err := s.grantTo(ctx, space, l.Request, on, at)
@@ -225,7 +225,7 @@ func (s *Service) Allow(ctx context.Context, space *live.Space, l login.Login, b
 		return Outcome{}, err
 	}
 	who.Subject = made.Subject
-	if err := s.allow(ctx, space, c, l.Request.Scopes, who, made.IDP); err != nil {
+	if err := s.allow(ctx, space, c, consentScopes(space, c, l.Request), who, made.IDP); err != nil {
 		return Outcome{}, err
 	}
 	l.ConsentDue, l.Consented = false, at
@@ -272,7 +272,7 @@ func (s *Service) Refuse(ctx context.Context, space *live.Space, l login.Login, 
 	if err := s.Logins.Finish(ctx, l); err != nil {
 		return Outcome{}, err
 	}
-	if err := s.rejected(ctx, space, c, l.Request.Scopes, who, l.IDP); err != nil {
+	if err := s.rejected(ctx, space, c, consentScopes(space, c, l.Request), who, l.IDP); err != nil {
 		return Outcome{}, err
 	}
 	out := s.Deny(ctx, space, l.Request, "access_denied", "The person did not allow it.")

@@ -97,6 +97,9 @@ func (s *Service) accessClaims(space *live.Space, c *client.Client, i issue) (to
 	if len(t.Actor) > 0 {
 		claims["act"] = t.Actor
 	}
+	if names := askedNames(*t); len(names) > 0 {
+		claims[claimAsked] = names
+	}
 	if t.User != "" {
 		claims["auth_time"] = t.AuthTime.Unix() // RFC 9068, section 2.2.1
 	}
