@@ -62,17 +62,3 @@ func (s *Service) revokeRefresh(ctx context.Context, space *live.Space, who Aske
 		"client_id": c.ClientID, "subject": t.Subject, "grant_id": g.Grant, "revoked_by": who.Client,
 	})
 }
-
-// SpendToken uses an access token up. Of any number of callers exactly one gets
-// nil; for the others, and for whatever it was good for, it has ended.
-func (s *Service) SpendToken(ctx context.Context, space *live.Space, b *Bearer) error {
-	until := b.Expires.Add(behindClocks)
-	fresh, err := s.Once.Use(ctx, space.Tenant, "access token", b.ref.Token, until)
-	if err == nil && !fresh {
-		err = errBearer(errors.New("it was used before"))
-	}
-	if err != nil {
-		return err
-	}
-	return s.Marks.Append(ctx, changes.Entry{Kind: changes.KindRevokeToken, Tenant: space.Tenant, ID: b.ref.Token, Until: until})
-}

@@ -60,6 +60,7 @@ type World struct {
 	Opaque      *grant.Opaque
 	Requests    *grant.Requests
 	Consents    *grant.Consents
+	Devices     *grant.Devices
 	Flags       *flag.Flags
 	Tokens      *token.Tokens
 	Logins      *login.Keeper
@@ -191,6 +192,9 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if w.Requests, err = grant.OpenRequests(ctx, w.Store, w.Now); err != nil {
 		return err
 	}
+	if w.Devices, err = grant.OpenDevices(ctx, w.Store, w.Ring, w.Now); err != nil {
+		return err
+	}
 	if w.Consents, err = grant.OpenConsents(ctx, w.Store, grant.ConsentsConfig{Marks: w.Marks, Life: live.MaxLife, Now: w.Now}); err != nil {
 		return err
 	}
@@ -222,7 +226,8 @@ func (w *World) openTenants(ctx context.Context) (err error) {
 		return err
 	}
 	w.Clients, err = client.Open(ctx, w.Store, client.Config{
-		Ring: w.Ring, Now: w.Now, Workspace: w.Tenants.Workspaces.Get, Changed: w.changed, Record: w.Audit.Record,
+		Egress: http.DefaultClient,
+		Ring:   w.Ring, Now: w.Now, Workspace: w.Tenants.Workspaces.Get, Changed: w.changed, Record: w.Audit.Record,
 	})
 	if err != nil {
 		return err
@@ -272,14 +277,14 @@ func (w *World) openPeople(ctx context.Context) (err error) {
 func (w *World) openSignin(ctx context.Context) (err error) {
 	w.Live, err = live.New(live.Config{
 		Workspace: w.Tenants.Workspaces.Get, IDPs: w.IDPs.List, Scopes: w.Clients.Scopes.All, Claims: w.Clients.Claims.All,
-		Client: w.Clients.Clients.Get, Now: w.Now,
+		Client: w.Clients.Clients.Get, ClientsOf: w.Clients.Clients.All, Now: w.Now,
 	})
 	if err != nil {
 		return err
 	}
 	w.Signin, err = signin.New(signin.Config{
 		Base: w.Base, Ring: w.Ring, Live: w.Live, Logins: w.Logins, Sessions: w.Sessions, Participants: w.Listeners, Marks: w.Marks, Codes: w.Codes,
-		Grants: w.Grants, Once: w.Once, Opaque: w.Opaque, Requests: w.Requests, Consents: w.Consents, Flags: w.Flags, Egress: http.DefaultClient, ClientKeys: w.Clients.Keys, ClientSecrets: w.Clients.Clients.Secrets, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
+		Grants: w.Grants, Once: w.Once, Opaque: w.Opaque, Requests: w.Requests, Consents: w.Consents, Devices: w.Devices, Guard: w.Guard, Flags: w.Flags, Egress: http.DefaultClient, ClientKeys: w.Clients.Keys, ClientSecrets: w.Clients.Clients.Secrets, Tokens: w.Tokens, Pools: w.Pools.Pools, Users: w.Pools.Users, MFASessions: w.Pools.MFASessions,
 		SelfService: w.SelfService, ClientsOf: w.Clients.Clients.All, Audit: w.Audit, Now: w.Now,
 		HostSpace: func(host string) (string, string, bool) {
 			on := w.Routes.Table().On(host)
