@@ -56,6 +56,7 @@ type parts struct {
 	once      *grant.Once
 	requests  *grant.Requests
 	consents  *grant.Consents
+	devices   *grant.Devices
 	tokens    *token.Tokens
 	logins    *login.Keeper
 	tenants   *tenant.Keeper
@@ -168,6 +169,9 @@ func (p *parts) openSessions(ctx context.Context) (err error) {
 	if p.once, err = grant.OpenOnce(ctx, p.store); err != nil {
 		return err
 	}
+	if p.devices, err = grant.OpenDevices(ctx, p.store, p.ring, p.cfg.Now); err != nil {
+		return err
+	}
 	p.consents, err = grant.OpenConsents(ctx, p.store, grant.ConsentsConfig{Marks: p.marks, Life: live.MaxLife, Now: p.cfg.Now})
 	if err != nil {
 		return err
@@ -259,7 +263,7 @@ func (p *parts) openSignin(context.Context) (err error) {
 	}
 	p.signin, err = signin.New(signin.Config{
 		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Marks: p.marks, Codes: p.codes,
-		Grants: p.grants, Once: p.once, Requests: p.requests, Consents: p.consents, Flags: p.flags, Egress: p.egress, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
+		Grants: p.grants, Once: p.once, Requests: p.requests, Consents: p.consents, Devices: p.devices, Guard: p.guard, Flags: p.flags, Egress: p.egress, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
 		SelfService: p.self, ClientsOf: p.clients.Clients.All, Audit: p.audit, HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	return err

@@ -37,6 +37,7 @@ func document(space *live.Space, issuer, alg string) map[string]any {
 		"authorization_endpoint":                         issuer + "/oauth2/authorize",
 		"token_endpoint":                                 issuer + "/oauth2/token",
 		"userinfo_endpoint":                              issuer + "/userinfo",
+		"device_authorization_endpoint":                  issuer + deviceEndpoint,
 		"jwks_uri":                                       issuer + "/.well-known/jwks.json",
 		"end_session_endpoint":                           issuer + "/oidc/logout",
 		"scopes_supported":                               slices.Sorted(maps.Keys(space.Scopes)),

@@ -44,6 +44,7 @@ func (h *Handler) grants() map[string]granting {
 		"client_credentials": h.byClient,
 		grantJWTBearer:       h.byAssertion,
 		grantExchange:        h.byExchange,
+		signin.GrantDevice:   h.byDevice,
 	}
 }
 

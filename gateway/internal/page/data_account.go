@@ -44,6 +44,7 @@ type Account struct {
 	Recovery   RecoverySection
 	Addresses  AddressSection
 	Remembered RememberedSection
+	Apps       AppSection
 }
 
 // PasswordSection changes the password (old_password, password, repeatPassword)

@@ -80,6 +80,13 @@ func newCode(name, label string, digits int, errs []FieldError, focus bool) inpu
 	return in
 }
 
+// newUserCode is the input for the code that a device shows.
+func newUserCode(name, label, value string, errs []FieldError) input {
+	in := newInput(name, label, value, errs, "off", true, false)
+	in.Code = true
+	return in
+}
+
 // newField is the input of a field of a schema.
 func newField(f FormField, errs []FieldError) input {
 	label := f.Label

@@ -197,6 +197,7 @@ func (p *Pages) funcs() template.FuncMap {
 		"inputHint": newInputHint,
 		"code":      newCode,
 		"field":     newField,
+		"userCode":  newUserCode,
 		"describe":  input.describe,
 		"optional":  input.optional,
 		"hinted":    input.hinted,

@@ -47,6 +47,7 @@ func views() map[string]page.Page {
 		},
 	}
 	more(out, calls, rules)
+	clients(out)
 	return out
 }
 

@@ -84,6 +84,7 @@ func (p *Portal) mountAccount(r fiber.Router) {
 	g.Get("/address", p.onOwn((*own).addressForm))
 	g.Post("/address", p.onOwnForm((*own).verifyAddress))
 	g.Post("/remembered", p.onOwnForm((*own).forget))
+	g.Post("/apps/withdraw", p.onOwnForm((*own).withdraw))
 	calls := web.With(p.Errors.REST)
 	r.Post(at+"/passkeys/begin", calls, p.onOwnCall((*own).beginPasskey))
 	r.Post(at+"/passkeys/finish", calls, p.onOwnCall((*own).finishPasskey))

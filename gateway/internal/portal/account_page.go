@@ -37,6 +37,9 @@ func (x *own) show(status int, errs []page.FieldError) error {
 	if err := x.sessions(&v); err != nil {
 		return err
 	}
+	if err := x.apps(&v); err != nil {
+		return err
+	}
 	if x.pooled() {
 		if err := x.sections(&v); err != nil {
 			return err

@@ -149,6 +149,8 @@ func (x *step) page() error {
 		return x.showEnrol("", http.StatusOK, nil)
 	case login.NewPassword:
 		return x.showNewPassword(http.StatusOK, nil)
+	case login.Consent:
+		return x.toConsent()
 	case login.Finish:
 		return x.finish()
 	case login.Choose:
@@ -167,6 +169,8 @@ func (x *step) submit() error {
 		return x.enrol()
 	case login.NewPassword:
 		return x.newPassword()
+	case login.Consent:
+		return x.toConsent()
 	case login.Finish:
 		return x.finish()
 	case login.Choose:

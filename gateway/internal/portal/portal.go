@@ -57,6 +57,8 @@ func (p *Portal) Mount(r fiber.Router) {
 	g.Post("/:tid/:wid/oidc/logout", p.logoutRequest)
 	g.Post("/:tid/:wid/sign-out", p.signOut)
 	g.Get("/:tid/:wid/signed-out", p.signedOut)
+	p.mountConsent(g)
+	p.mountDevice(g)
 	p.mountAccount(r)
 }
 

@@ -87,7 +87,7 @@ func TestRootMoves(t *testing.T) {
 		tenantID, id, _ := strings.Cut(at, "/")
 		space := must[tenant.Workspace](t)(w.tenants.Workspaces.Get(t.Context(), tenant.Key{Tenant: tenantID, Workspace: id}))
 		c := must[client.Client](t)(w.clients.Clients.Find(t.Context(), space.Key(), setup.PortalID(&space)))
-		if d := cmp.Diff(client.URIs{moved + "/" + at + "/app"}, c.RedirectURIs); d != "" || !c.System {
+		if d := cmp.Diff(client.URIs{moved + "/" + at + "/app", moved + "/" + at + "/device"}, c.RedirectURIs); d != "" || !c.System {
 			t.Errorf("%s: %s", at, d)
 		}
 	}

@@ -133,7 +133,10 @@ func (s *Setup) portal(w *tenant.Workspace) client.Client {
 		ClientID: PortalID(w), TenantID: w.TenantID, WorkspaceID: w.ID, ClientName: "User portal",
 		Description: "Where people see and change their own account.", System: true, Trusted: true,
 		TokenEndpointAuthMethod: client.AuthNone, GrantTypes: personGrants, ResponseTypes: codeResponses,
-		RedirectURIs: client.URIs{s.config.Base + "/" + w.TenantID + "/" + w.ID + "/app"},
+		RedirectURIs: client.URIs{
+			s.config.Base + "/" + w.TenantID + "/" + w.ID + "/app",
+			s.config.Base + "/" + w.TenantID + "/" + w.ID + "/device", // comes back from the sign-in, too
+		},
 		Scopes:       slices.Concat(signInScopes[:3], selfScopes),
 	}
 }

@@ -173,10 +173,11 @@ func (s *Service) idToken(ctx context.Context, space *live.Space, c *client.Clie
 	half := sha256.Sum256([]byte(access))
 	sub, _ := subjectFor(space, c, t)
 	set(claims, token.Claims{
-		"sub": sub, "aud": c.ClientID, "auth_time": t.AuthTime.Unix(), "sid": t.Session,
+		"sub": sub, "aud": c.ClientID, "auth_time": t.AuthTime.Unix(),
 		"at_hash": base64.RawURLEncoding.EncodeToString(half[:16]), // OpenID Connect Core 1.0, section 3.1.3.6
 		"tid":     space.Tenant, "aid": space.ID,
 	})
+	optional(claims, "sid", t.Session)
 	optional(claims, "nonce", t.Nonce)
 	optional(claims, "acr", t.ACR)
 	optional(claims, "idp", t.IDP)

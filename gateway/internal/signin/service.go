@@ -16,6 +16,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -42,6 +43,8 @@ type Config struct {
 	Opaque       *grant.Opaque
 	Requests     *grant.Requests
 	Consents     *grant.Consents
+	Devices      *grant.Devices
+	Guard        *limit.Guard
 	Tokens       *token.Tokens
 	Pools        *pool.Pools
 	Users        *pool.Users
