@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -84,6 +86,36 @@ func readAssertion(authorization string, f form) (signin.Credentials, error) {
 		return signin.Credentials{}, unauthenticated("client_assertion is missing.")
 	}
 	return signin.Credentials{Client: f.get("client_id"), Assertion: f.get("client_assertion")}, nil
+}
+
+// describeClients says in the discovery document how clients authenticate and
+// register.
+func (h *Handler) describeClients(ctx context.Context, space *live.Space, doc map[string]any) error {
+	methods := h.Signin.AuthMethods(space)
+	var algs []string
+	for _, alg := range client.AssertionAlgs() {
+		method := client.AuthKeyJWT
+		if alg == "HS256" {
+			method = client.AuthSecretJWT
+		}
+		if slices.Contains(methods, method) {
+			algs = append(algs, alg)
+		}
+	}
+	for _, endpoint := range []string{"token", "introspection", "revocation"} {
+		doc[endpoint+"_endpoint_auth_methods_supported"] = methods
+		if len(algs) > 0 {
+			doc[endpoint+"_endpoint_auth_signing_alg_values_supported"] = algs
+		}
+	}
+	if h.Signin.ClientCertificates {
+		doc["tls_client_certificate_bound_access_tokens"] = true
+	}
+	on, err := h.Signin.Flags.On(ctx, space.Tenant, flag.DynamicClientRegistration)
+	if on && space.Workspace.ClientRegistration.Enabled && !space.BuiltIn() {
+		doc["registration_endpoint"] = h.Signin.Tokens.Issuer(space.Tenant, space.ID) + registerPath
+	}
+	return err
 }
 
 func unauthenticated(say string) *fault.Error {

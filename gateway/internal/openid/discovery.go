@@ -27,6 +27,9 @@ func (h *Handler) metadata(c *fiber.Ctx) error {
 	if err := h.describeRequests(ctx, space, doc); err != nil {
 		return err
 	}
+	if err := h.describeClients(ctx, space, doc); err != nil {
+		return err
+	}
 	public(c)
 	return c.JSON(doc)
 }
@@ -47,7 +50,6 @@ func document(space *live.Space, issuer, alg string) map[string]any {
 		"grant_types_supported":                          []string{"authorization_code", "refresh_token", "client_credentials"},
 		"subject_types_supported":                        []string{"public"},
 		"id_token_signing_alg_values_supported":          []string{alg},
-		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post", "none"},
 		"code_challenge_methods_supported":               []string{"S256"},
 		"prompt_values_supported":                        []string{"none", "login", "consent", "select_account"},
 		"acr_values_supported":                           []string{"1"},
@@ -68,4 +70,29 @@ func claimNames(space *live.Space) []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
+}
+
+// jwks are the public keys of one use, the next ones among them.
+func (h *Handler) jwks(use string) fiber.Handler {
+	return func(c *fiber.Ctx) error {
+		ctx, cancel := audited(c)
+		defer cancel()
+		space, err := h.space(ctx, c)
+		if err != nil {
+			return err
+		}
+		doc, err := h.Signin.Tokens.JWKS(ctx, space.Token(), use)
+		if err != nil {
+			return err
+		}
+		public(c)
+		c.Set("Content-Type", "application/jwk-set+json")
+		return c.Send(doc)
+	}
+}
+
+// public marks an answer that everybody may read and keep for a while.
+func public(c *fiber.Ctx) {
+	c.Set("Cache-Control", "public, max-age=300")
+	c.Set("Access-Control-Allow-Origin", "*")
 }
