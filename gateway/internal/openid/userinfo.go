@@ -29,7 +29,7 @@ func (h *Handler) userinfo(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	if who.UserinfoSignedResponseAlg == "" {
+	if alg := who.UserinfoSignedResponseAlg; alg == "" || alg == "none" { // not signed
 		return c.JSON(claims)
 	}
 	signed, err := h.Signin.SignUserInfo(ctx, space, who, claims)
