@@ -315,7 +315,7 @@ func TestClaimsFollowScopes(t *testing.T) {
 		}
 		b, err := w.Signin.Bearer(t.Context(), w.Home(), "", set.AccessToken)
 		w.OK(err)
-		info, err := w.Signin.UserInfo(t.Context(), w.Home(), b)
+		info, _, err := w.Signin.UserInfo(t.Context(), w.Home(), b, true)
 		w.OK(err)
 		if info.String("sub") != c.String("sub") || (info.String("email") != "") != tc.email || (info.String("name") != "") != tc.name {
 			t.Errorf("userinfo %v: %v", tc.scopes, info)
@@ -327,7 +327,7 @@ func TestClaimsFollowScopes(t *testing.T) {
 	set := w.Agent().Tokens("email")
 	b, err := w.Signin.Bearer(t.Context(), w.Home(), "", set.AccessToken)
 	w.OK(err)
-	_, err = w.Signin.UserInfo(t.Context(), w.Home(), b)
+	_, _, err = w.Signin.UserInfo(t.Context(), w.Home(), b, true)
 	wantCode(t, err, "insufficient_scope", "userinfo without openid")
 }
 
