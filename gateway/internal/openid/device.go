@@ -2,11 +2,13 @@ package openid
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
@@ -69,5 +71,9 @@ func (h *Handler) byDevice(ctx context.Context, a asking) (signin.TokenSet, erro
 	if a.form.get("device_code") == "" {
 		return signin.TokenSet{}, refuse("invalid_request", "device_code is required.", nil)
 	}
-	return h.Signin.RedeemDevice(ctx, a.space, a.client, a.by, a.form.get("device_code"))
+	set, err := h.Signin.RedeemDevice(ctx, a.space, a.client, a.by, a.form.get("device_code"))
+	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Code == "access_denied" { // here an answer like the others (RFC 8628, section 3.5)
+		err = &web.OAuthError{Code: f.Code, Status: fiber.StatusBadRequest, Description: f.Public, Hint: f.Public}
+	}
+	return set, err
 }

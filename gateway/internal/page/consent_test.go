@@ -10,8 +10,8 @@ import (
 func clients(out map[string]page.Page) {
 	at := time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC)
 	asks := []page.Ask{
-		{Name: "Sign in", Detail: "Sign you in with your account", Before: true},
-		{Name: "Email", Detail: "Read your email address"},
+		{Name: "Know who you are", Detail: "Sign-in", Before: true},
+		{Name: "See your e-mail address", Detail: "E-mail"},
 		{Name: "reports"},
 	}
 	known := account()

@@ -67,11 +67,15 @@ func ended(err error) error {
 	return err
 }
 
-// asks puts scopes into people's words.
+// asks puts scopes into people's words: what a client may do, and under which
+// name.
 func asks(scopes []signin.WantedScope) []page.Ask {
 	list := make([]page.Ask, len(scopes))
 	for i, s := range scopes {
-		list[i] = page.Ask{Name: scopeName(s.DisplayName, s.Name), Detail: s.Description, Before: s.Before}
+		list[i] = page.Ask{Name: s.Description, Detail: scopeName(s.DisplayName, s.Name), Before: s.Before}
+		if s.Description == "" {
+			list[i].Name, list[i].Detail = list[i].Detail, ""
+		}
 	}
 	return list
 }
