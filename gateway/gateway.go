@@ -102,6 +102,7 @@ func (g *Gateway) listen(ctx context.Context) (err error) {
 		l := g.cfg.Listen.Public
 		g.public, err = web.Listen(ctx, web.Listening{
 			Addr: l.Address, CertFile: string(l.TLS.Certificate), KeyFile: string(l.TLS.Key), Log: g.cfg.Log,
+			ClientCertificates: l.TLS.ClientCertificates == config.Request,
 		})
 		if err != nil {
 			return fmt.Errorf("listen.public: %w", err)
@@ -170,6 +171,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	group.Go(func() error { return g.log.Run(running) })
 	group.Go(func() error { return g.jobs.Run(running) })
 	group.Go(func() error { return g.messages.Run(running) })
+	group.Go(func() error { return g.signin.Tell(running) })
 	if g.ops != nil {
 		group.Go(func() error { return g.healthy.Serve(g.ops) })
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/page"
 	"github.com/gatepost/gatepost/gateway/internal/portal"
 	"github.com/gatepost/gatepost/gateway/internal/proxy"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
@@ -57,9 +58,11 @@ func (g *Gateway) mount(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	oauth := &openid.Handler{Signin: g.signin, Live: g.live, Rates: g.rates, Clients: g.clients.Clients, Registrations: openid.Registrations(g.cfg.Now), Position: g.log.Position, Errors: errs, Go: people.Go, Browser: portal.Browser}
+	oauth.SelfService(g.web.App())
 	for _, area := range []web.Area{
 		apps,
-		&openid.Handler{Signin: g.signin, Live: g.live, Rates: g.rates, Errors: errs, Go: people.Go, Browser: portal.Browser},
+		oauth,
 		people,
 	} {
 		area.Mount(g.web.App())
@@ -117,6 +120,8 @@ func (g *Gateway) addJobs() {
 		return err
 	})
 	g.jobs.Add("send messages", notify.Every, g.messages.Deliver)
+	g.jobs.Add("rotate keys", time.Minute, g.tokens.RotateDue)
+	g.jobs.Add("tell clients of logouts", signin.RedeliverEvery, g.signin.Redeliver)
 	g.jobs.Add("load routes", 30*time.Second, g.routes.Load)
 	g.jobs.Add("finish new tenants", time.Minute, g.setup.Finish)
 	g.jobs.Add("finish deletions of tenants", time.Minute, g.tenants.Finish)

@@ -10,6 +10,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/config"
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
@@ -51,9 +52,11 @@ type parts struct {
 	rates     *limit.Rates
 	marks     *grant.Marks
 	sessions  *session.Keeper
+	listeners *session.Participants
 	codes     *grant.Codes
 	grants    *grant.Keeper
 	once      *grant.Once
+	opaque    *grant.Opaque
 	requests  *grant.Requests
 	consents  *grant.Consents
 	devices   *grant.Devices
@@ -163,10 +166,16 @@ func (p *parts) openSessions(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if p.listeners, err = session.OpenParticipants(ctx, p.store, p.cfg.Now); err != nil {
+		return err
+	}
 	if p.codes, err = grant.OpenCodes(ctx, p.store, p.cfg.Now); err != nil {
 		return err
 	}
 	if p.once, err = grant.OpenOnce(ctx, p.store); err != nil {
+		return err
+	}
+	if p.opaque, err = grant.OpenOpaque(ctx, p.store); err != nil {
 		return err
 	}
 	if p.devices, err = grant.OpenDevices(ctx, p.store, p.ring, p.cfg.Now); err != nil {
@@ -183,7 +192,7 @@ func (p *parts) openSessions(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	p.tokens, err = token.Open(ctx, p.store, token.Config{Base: p.cfg.BaseURL, Ring: p.ring, Now: p.cfg.Now})
+	p.tokens, err = token.Open(ctx, p.store, token.Config{Base: p.cfg.BaseURL, Ring: p.ring, Changed: p.changed, Now: p.cfg.Now})
 	if err != nil {
 		return err
 	}
@@ -209,7 +218,7 @@ func (p *parts) openTenants(ctx context.Context) (err error) {
 		return err
 	}
 	p.clients, err = client.Open(ctx, p.store, client.Config{
-		Ring: p.ring, Now: p.cfg.Now, Workspace: p.tenants.Workspaces.Get, Changed: p.changed, Record: p.audit.Record,
+		Ring: p.ring, Now: p.cfg.Now, Egress: p.egress, Workspace: p.tenants.Workspaces.Get, Changed: p.changed, Record: p.audit.Record,
 	})
 	return err
 }
@@ -256,14 +265,20 @@ func (p *parts) openRoutes(ctx context.Context) (err error) {
 func (p *parts) openSignin(context.Context) (err error) {
 	p.live, err = live.New(live.Config{
 		Workspace: p.tenants.Workspaces.Get, IDPs: p.idps.List, Scopes: p.clients.Scopes.All, Claims: p.clients.Claims.All,
-		Client: p.clients.Clients.Get, Now: p.cfg.Now,
+		Client: p.clients.Clients.Get, ClientsOf: p.clients.Clients.All, Now: p.cfg.Now,
 	})
 	if err != nil {
 		return err
 	}
+	tls := p.cfg.Listen.Public.TLS
+	clientCAs, err := tls.ClientCAs()
+	if err != nil {
+		return fmt.Errorf("listen.public.tls.client_ca: %w", err)
+	}
 	p.signin, err = signin.New(signin.Config{
-		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Marks: p.marks, Codes: p.codes,
-		Grants: p.grants, Once: p.once, Requests: p.requests, Consents: p.consents, Devices: p.devices, Guard: p.guard, Flags: p.flags, Egress: p.egress, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
+		ClientCertificates: tls.ClientCertificates == config.Request, ClientCAs: clientCAs,
+		Base: p.cfg.BaseURL, Ring: p.ring, Live: p.live, Logins: p.logins, Sessions: p.sessions, Participants: p.listeners, Marks: p.marks, Codes: p.codes,
+		Grants: p.grants, Once: p.once, Opaque: p.opaque, Requests: p.requests, Consents: p.consents, Devices: p.devices, Guard: p.guard, Flags: p.flags, Egress: p.egress, ClientKeys: p.clients.Keys, ClientSecrets: p.clients.Clients.Secrets, Tokens: p.tokens, Pools: p.pools.Pools, Users: p.pools.Users, MFASessions: p.pools.MFASessions,
 		SelfService: p.self, ClientsOf: p.clients.Clients.All, Audit: p.audit, HostSpace: p.hostSpace, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	return err
@@ -305,6 +320,7 @@ func (p *parts) follow() {
 		}
 		p.marks.Apply(entries)
 		p.sessions.Apply(entries)
+		p.signin.Apply(entries)
 		p.tokens.Apply(entries)
 		p.roles.Apply(entries)
 		p.live.Apply(entries)

@@ -66,7 +66,7 @@ type Chooser struct {
 
 // SignedOut says that it is done.
 type SignedOut struct {
-	Say       string // replaces the sentence under the title
+	Ended     string // "session", "all", or empty: says what has ended
 	SignInURL string // may be empty
 }
 

@@ -16,7 +16,10 @@ type Identifier struct {
 type Session struct {
 	ID       string // sent as session
 	Device   string // see Device
+	Place    string // the workspace, when it is another
 	IP       string
+	Methods  string // see Methods
+	SignedIn time.Time
 	LastSeen time.Time
 	Current  bool // the one that shows this page
 }
@@ -28,6 +31,7 @@ type Session struct {
 type Account struct {
 	CSRF                    string
 	EndAction, EndAllAction string // the first sends session
+	EndOthersAction         string // empty: there are no others
 	Name, Identifier        string // one of them may be empty
 	Facts                   []Field
 	Identifiers             []Identifier

@@ -37,3 +37,24 @@ func first(s string, marks [][2]string) string {
 	}
 	return ""
 }
+
+// Methods describes how somebody signed in (RFC 8176), such as "password and
+// one-time code"; "" when nothing is known.
+func Methods(amr []string) string {
+	var words []string
+	for _, m := range amr {
+		switch m {
+		case "pwd":
+			words = append(words, "password")
+		case "otp":
+			words = append(words, "one-time code")
+		case "pop":
+			words = append(words, "passkey")
+		}
+	}
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}

@@ -186,7 +186,7 @@ func TestGolden(t *testing.T) {
 		"account": page.Account{
 			CSRF: "token", EndAction: "/end", EndAllAction: "/end-all", Name: "Alice", Identifier: "alice@example.com",
 			Identifiers: []page.Identifier{{Value: "alice@example.com", Kind: "Email", Verifiable: true, Verified: true}},
-			Sessions:    []page.Session{{ID: "s1", Device: "Firefox on Linux", IP: "203.0.113.7", LastSeen: time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC), Current: true}},
+			Sessions:    []page.Session{{ID: "s1", Device: "Firefox on Linux", IP: "203.0.113.7", Methods: "password", SignedIn: time.Date(2026, 11, 23, 9, 4, 5, 0, time.UTC), LastSeen: time.Date(2026, 11, 23, 15, 4, 5, 0, time.UTC), Current: true}},
 		},
 	} {
 		src, _ := render(t, page.Theme{Name: "Example"}, p)

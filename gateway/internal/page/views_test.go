@@ -100,7 +100,7 @@ func account() page.Account {
 	addresses := []page.Identifier{{Value: "alice@example.com", Kind: "Email", Verifiable: true, Verified: true}, {Value: "+49 151 234567", Kind: "Mobile", Verifiable: true}}
 	return page.Account{
 		CSRF: "token", EndAction: "/end", EndAllAction: "/end-all", Name: "Alice Example", Identifier: "alice@example.com",
-		Identifiers: addresses[:1], Sessions: []page.Session{{ID: "s1", Device: "Firefox on Linux", IP: "203.0.113.7", LastSeen: at, Current: true}},
+		Identifiers: addresses[:1], Sessions: []page.Session{{ID: "s1", Device: "Firefox on Linux", IP: "203.0.113.7", Methods: "password and passkey", SignedIn: at, LastSeen: at, Current: true}, {ID: "s2", Device: "Chrome on Android", Place: "admin", SignedIn: at, LastSeen: at}}, EndOthersAction: "/end-others",
 		Password: page.PasswordSection{Action: "/password", Set: true, Rules: []string{"At least 8 characters"}},
 		Passkeys: page.PasskeySection{
 			AddAction: "/passkeys/add", RenameAction: "/passkeys/rename", RemoveAction: "/passkeys/remove", Calls: page.PasskeyCalls{Begin: "/passkeys/begin", Finish: "/passkeys/finish"},

@@ -70,6 +70,7 @@ func (p *Portal) mountAccount(r fiber.Router) {
 	g.Get("", p.account)
 	g.Get("/confirm", p.onOwn((*own).confirm))
 	g.Post("/end-session", p.onOwnForm((*own).endSession))
+	g.Post("/end-others", p.onOwnForm((*own).endOthers))
 	g.Post("/end-all", p.onOwnForm((*own).endAll))
 	g.Post("/password", p.onOwnForm((*own).password))
 	g.Post("/passkeys", p.onOwnForm((*own).addPasskey))
@@ -239,6 +240,7 @@ const (
 	totpRemoved     notice = "The authenticator app is removed, and your recovery codes with it."
 	codesMade       notice = "Your new recovery codes are in force."
 	addressVerified notice = "Your address is verified."
+	othersEnded     notice = "All other sessions have ended."
 	browserForgot   notice = "The browser is forgotten: it will be asked for a second step again."
 )
 
@@ -315,12 +317,17 @@ func (x *own) endSession() error {
 
 // endAll signs the person out everywhere, here too.
 func (x *own) endAll() error {
-	if err := x.p.Signin.EndUser(x.ctx, x.space.Tenant, x.current.Pool, x.current.User); err != nil {
-		return err
-	}
-	out, err := x.p.Signin.SignOut(x.ctx, x.space, Browser(x.c)) // for the cookie; the session is over
+	out, err := x.p.Signin.SignOutAll(x.ctx, x.space, x.current, Browser(x.c))
 	if err != nil {
 		return err
 	}
 	return x.p.Go(x.c, out)
+}
+
+// endOthers signs the person out everywhere but here.
+func (x *own) endOthers() error {
+	if err := x.p.Signin.EndOthers(x.ctx, x.current); err != nil {
+		return err
+	}
+	return x.done(othersEnded)
 }

@@ -54,10 +54,27 @@ func (x *own) sessions(v *page.Account) error {
 	}
 	list, err := x.p.Signin.Sessions.List(x.ctx, x.space.Tenant, x.current.Pool, x.current.User)
 	for _, s := range list {
-		v.Sessions = append(v.Sessions, page.Session{
-			ID: s.ID, Device: page.Device(s.UserAgent), IP: s.IP, LastSeen: s.Touched, Current: s.ID == x.current.ID,
-		})
+		on := page.Session{
+			ID: s.ID, Device: page.Device(s.UserAgent), IP: s.IP, Methods: page.Methods(s.AMR), SignedIn: s.AuthTime,
+			LastSeen: s.Touched, Current: s.ID == x.current.ID,
+		}
+		if s.Workspace != x.space.ID {
+			on.Place = s.Workspace
+		}
+		if !on.Current {
+			v.EndOthersAction = x.at("/end-others")
+		}
+		v.Sessions = append(v.Sessions, on)
 	}
+	slices.SortStableFunc(v.Sessions, func(a, b page.Session) int { // this one first, then the last seen
+		switch {
+		case a.Current:
+			return -1
+		case b.Current:
+			return 1
+		}
+		return b.LastSeen.Compare(a.LastSeen)
+	})
 	return err
 }
 

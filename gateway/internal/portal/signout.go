@@ -31,6 +31,9 @@ func (p *Portal) logoutRequest(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
+	if err := p.withinRate(ctx, c, space.Tenant); err != nil {
+		return err
+	}
 	if web.CrossSitePost(c) { // without the browser's Lax cookies; as a GET it has them
 		return web.Again(c)
 	}
@@ -39,8 +42,8 @@ func (p *Portal) logoutRequest(c *fiber.Ctx) error {
 		return err
 	}
 	plan, err := p.Signin.PlanLogout(ctx, space, signin.Logout{
-		IDTokenHint: q.Get("id_token_hint"), Client: q.Get("client_id"),
-		PostLogoutRedirectURI: q.Get("post_logout_redirect_uri"), State: q.Get("state"),
+		IDTokenHint: q.Get("id_token_hint"), Hint: q.Get("logout_hint"), Client: q.Get("client_id"),
+		PostLogoutRedirectURI: q.Get("post_logout_redirect_uri"), State: q.Get("state"), RedirectTo: q.Get("redirect_to"),
 	}, Browser(c))
 	if err != nil {
 		return err
@@ -50,7 +53,7 @@ func (p *Portal) logoutRequest(c *fiber.Ctx) error {
 		v := page.ConfirmSignOut{
 			CSRF: p.formToken(plan.Session), Action: "/" + space.Tenant + "/" + space.ID + "/sign-out",
 			Hidden: []page.Field{{Name: "target", Value: target}, {Name: "proof", Value: p.targetProof(target)}},
-			Who:    personName(plan.Session), StayURL: "/" + space.Tenant + "/" + space.ID + "/app",
+			App:    plan.Asks, Who: personName(plan.Session), StayURL: "/" + space.Tenant + "/" + space.ID + "/app",
 		}
 		return p.show(c, space, http.StatusOK, v, target)
 	}
@@ -110,5 +113,9 @@ func (p *Portal) signedOut(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return p.show(c, space, http.StatusOK, page.SignedOut{SignInURL: "/" + space.Tenant + "/" + space.ID + "/app"})
+	q, err := web.Query(c)
+	if err != nil {
+		return err
+	}
+	return p.show(c, space, http.StatusOK, page.SignedOut{Ended: q.Get("ended"), SignInURL: "/" + space.Tenant + "/" + space.ID + "/app"})
 }

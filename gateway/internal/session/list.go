@@ -8,26 +8,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 
-// Look is ByID for those who only ask: it reads the store, and the session is not
-// in use because of it.
-func (k *Keeper) Look(ctx context.Context, tenant, id string) (*Session, error) {
-	ctx, cancel := context.WithTimeout(ctx, storeWait)
-	defer cancel()
-	row, err := k.table.Get(ctx, tenant, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, errNone
-	}
-	if err != nil {
-		return nil, err
-	}
-	s := row.Value
-	s.ID, s.Tenant = row.ID, row.Tenant
-	if k.Dead(&s) {
-		return nil, errNone
-	}
-	return &s, nil
-}
-
 // List returns a user's live sessions on the base host, in every workspace, oldest
 // first, at most 100.
 func (k *Keeper) List(ctx context.Context, tenant, pool, user string) ([]*Session, error) {

@@ -301,6 +301,7 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 		return Outcome{}, err
 	}
 	made.IP, made.UserAgent = b.IP.String(), clip(b.UserAgent, 512)
+	s.lifetimes(space, &made)
 	if l.Raises != "" {
 		made.Expires = previous.Expires // a second factor makes it stronger, not longer
 	}

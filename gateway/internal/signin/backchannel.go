@@ -173,27 +173,26 @@ func (s *Service) Redeliver(ctx context.Context) error {
 	}
 }
 
-// tell tries one client and notes what came of it. The error is the store's.
+// tell tries one client and notes what came of it, also when ctx has ended
+// meanwhile. The error is the store's.
 func (s *Service) tell(ctx context.Context, p session.Told) error {
 	v := p.Value
-	space, c, err := s.listener(ctx, p)
+	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*tellTimeout)
+	defer cancel()
+	space, c, err := s.listener(note, p)
 	if err != nil {
 		return err
 	}
-	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), tellTimeout)
-	defer cancel()
 	if c == nil { // it is gone, or wants to hear no more
 		return s.Participants.Done(note, p)
 	}
-	answer, again, err := s.post(ctx, space, c, v)
+	answer, again, err := s.post(note, space, c, v)
 	about := []any{"tenant", p.Tenant, "workspace", v.Workspace, "client", v.Client, "session", v.Session, "try", v.Tries, "answer", answer}
 	next := s.Now().Add(tellPause(v.Tries))
 	switch {
 	case err == nil:
 		s.Log.Info("a client was told of a logout", about...)
 		return s.Participants.Done(note, p)
-	case ctx.Err() != nil: // the gateway ends; the lease brings it back
-		return nil
 	case again && next.Before(v.Ended.Add(session.TellFor)):
 		s.Log.Warn("a client could not be told of a logout yet", append(about, "error", err)...)
 		return s.Participants.Again(note, p, next)
@@ -264,8 +263,9 @@ func (s *Service) post(ctx context.Context, space *live.Space, c *client.Client,
 // logoutToken says that a session is over (section 2.4). It has no nonce, so that
 // it is no ID token, and the type that makes it no access token.
 func (s *Service) logoutToken(ctx context.Context, space *live.Space, c *client.Client, p session.Participant) (string, error) {
+	sub, _ := subjectFor(space, c, grant.Terms{User: p.User, Subject: p.Subject})
 	return s.Tokens.Sign(ctx, space.Token(), token.Logout, c.IDTokenSignedResponseAlg, token.Claims{
-		"aud": c.ClientID, "sub": p.Subject, "sid": p.Session,
+		"aud": c.ClientID, "sub": sub, "sid": p.Session,
 		"events": map[string]any{logoutEvent: map[string]any{}},
 	}, logoutTokenLife)
 }

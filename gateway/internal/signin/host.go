@@ -225,8 +225,12 @@ func (s *Service) proxyAllows(space *live.Space, uri string) bool {
 // HostSignOut ends the browser's session in the workspace from one of its app
 // hosts, with all its children.
 func (s *Service) HostSignOut(ctx context.Context, space *live.Space, on *session.Session) (Outcome, error) {
+	ended := ""
+	if on != nil {
+		ended = EndedSession
+	}
 	out := Outcome{
-		Location: s.Tokens.Issuer(space.Tenant, space.ID) + "/signed-out",
+		Location: afterwards(space, s.Tokens.Issuer(space.Tenant, space.ID), ended),
 		Cookies: []Cookie{
 			{Name: s.names.Session(space.Tenant, space.ID), Life: -1, Secure: s.names.Secure},
 			{Name: s.names.Bounced(), Life: -1, Secure: s.names.Secure},

@@ -35,7 +35,7 @@ func (s *Service) Mine(ctx context.Context, space *live.Space, b *Bearer) ([]*se
 
 // EndMine ends one of these sessions; any other is fault.NotFound.
 func (s *Service) EndMine(ctx context.Context, space *live.Space, b *Bearer, id string) error {
-	on, err := s.Sessions.Look(ctx, space.Tenant, id)
+	on, err := s.Sessions.Peek(ctx, space.Tenant, id)
 	if err == nil && (on.Parent != "" || on.Workspace != space.ID || on.WorkspaceEpoch != space.Epoch || on.Subject != b.ref.Subject) {
 		err = errNoSession()
 	}
