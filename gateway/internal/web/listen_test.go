@@ -272,3 +272,50 @@ func TestOutOfFiles(t *testing.T) {
 		t.Errorf("log: %s", h.log)
 	}
 }
+
+// TestClientCertificates: a listener that asks takes any certificate, or none;
+// one that does not ask gets none.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	certFile, keyFile := certificate(t, t.TempDir(), "server")
+	ownCert, ownKey := certificate(t, t.TempDir(), "robot")
+	pair, err := tls.LoadX509KeyPair(ownCert, ownKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		asks  bool
+		certs []tls.Certificate
+		want  string
+	}{{true, []tls.Certificate{pair}, "robot"}, {true, nil, "nobody"}, {false, []tls.Certificate{pair}, "nobody"}} {
+		ln, err := web.Listen(t.Context(), web.Listening{Addr: "127.0.0.1:0", CertFile: certFile, KeyFile: keyFile, ClientCertificates: tc.asks})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := startOn(t, ln, web.Config{}, func(s *web.Server) {
+			s.App().Use(func(c *fiber.Ctx) error {
+				who := "nobody"
+				if chain := web.Certificates(c); len(chain) > 0 {
+					who = chain[0].Subject.CommonName
+				}
+				return c.SendString(who)
+			})
+		})
+		c, err := tls.Dial("tcp", h.addr, &tls.Config{InsecureSkipVerify: true, Certificates: tc.certs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = c.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
+		res, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 16)
+		n, _ := res.Body.Read(got)
+		_ = res.Body.Close()
+		_ = c.Close()
+		if string(got[:n]) != tc.want {
+			t.Errorf("asks %v, %d certificates: %s", tc.asks, len(tc.certs), got[:n])
+		}
+	}
+}
