@@ -15,6 +15,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/route"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 	"github.com/gatepost/gatepost/gateway/internal/web"
+	"github.com/gatepost/gatepost/gateway/internal/web/load"
 )
 
 // The session of the stub.
@@ -24,18 +25,18 @@ const (
 	cookieValue = "3q2-7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs"
 )
 
-func (b *bench) startGatepost(ctx context.Context, up string) (*server, error) {
+func (b *bench) startGatepost(ctx context.Context, up string) (*load.Server, error) {
 	if b.url != "" {
-		s := &server{address: b.url}
+		s := &load.Server{Address: b.url}
 		if b.host != "" {
-			s.headers = append(s.headers, "Host: "+b.host)
+			s.Headers = append(s.Headers, "Host: "+b.host)
 		}
 		if b.cookie != "" {
-			s.headers = append(s.headers, "Cookie: "+b.cookie)
+			s.Headers = append(s.Headers, "Cookie: "+b.cookie)
 		}
 		return s, nil
 	}
-	address, err := b.address("127.0.0.1:0")
+	address, err := load.Address("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +48,8 @@ func (b *bench) startGatepost(ctx context.Context, up string) (*server, error) {
 	if b.profile != "" {
 		args = append(args, "-profile", b.profile)
 	}
-	p, err := b.launch(ctx, self, args...)
-	return &server{address: "http://" + address + "/", process: p, headers: []string{"Host: " + appHost, "Cookie: " + cookieName + "=" + cookieValue}}, err
+	p, err := b.programs.Launch(ctx, nil, self, args...)
+	return &load.Server{Address: "http://" + address + "/", Process: p, Headers: []string{"Host: " + appHost, "Cookie: " + cookieName + "=" + cookieValue}}, err
 }
 
 // serveGatepost is the measured process: the edge and the proxy as the gateway

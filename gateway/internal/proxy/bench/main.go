@@ -28,6 +28,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/web/load"
 )
 
 // options are the flags.
@@ -81,7 +83,7 @@ func run(ctx context.Context, o options, out, progress io.Writer) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	b := &bench{options: o, dir: dir, progress: progress}
-	defer b.stop()
+	defer b.programs.Stop()
 	if err := b.start(ctx); err != nil {
 		return err
 	}
@@ -97,22 +99,13 @@ type bench struct {
 	options
 	dir      string
 	progress io.Writer
-	started  []*process
-	servers  []*server
-}
-
-// server is one of those compared.
-type server struct {
-	name    string
-	address string // URL
-	headers []string
-	process *process // nil: not ours
-	rounds  []result
+	programs load.Programs
+	servers  []*load.Server
 }
 
 // start starts the upstream and everything in front of it.
 func (b *bench) start(ctx context.Context) error {
-	up, err := b.address(b.upstream)
+	up, err := load.Address(b.upstream)
 	if err != nil {
 		return err
 	}
@@ -124,7 +117,7 @@ func (b *bench) start(ctx context.Context) error {
 	}
 	for _, s := range []struct {
 		name  string
-		start func(context.Context, string) (*server, error)
+		start func(context.Context, string) (*load.Server, error)
 	}{
 		{"nginx proxy_pass", b.startNginx}, {"nginx auth_request", b.startAuthRequest}, {"Caddy reverse_proxy", b.startCaddy}, {"Gatepost", b.startWhole}, {"Gatepost proxy alone", b.startGatepost},
 	} {
@@ -135,8 +128,8 @@ func (b *bench) start(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		started.name = s.name
-		if err := b.await(ctx, started.address, started.headers...); err != nil {
+		started.Name = s.name
+		if err := b.await(ctx, started.Address, started.Headers...); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		b.servers = append(b.servers, started)
@@ -159,19 +152,20 @@ func (b *bench) wanted(name string) bool {
 // measure measures all servers in turns, so that whatever else the machine does
 // falls on all of them.
 func (b *bench) measure(ctx context.Context) error {
+	wrk := load.Wrk{Threads: b.threads, Connections: b.conns}
 	for _, s := range b.servers { // warm up
-		if _, err := b.wrk(ctx, s, time.Second); err != nil {
+		if _, err := wrk.Run(ctx, s, time.Second); err != nil {
 			return err
 		}
 	}
 	for round := range b.rounds {
 		for _, s := range b.servers {
-			r, err := b.wrk(ctx, s, b.duration)
+			r, err := wrk.Run(ctx, s, b.duration)
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.name, err)
+				return fmt.Errorf("%s: %w", s.Name, err)
 			}
-			s.rounds = append(s.rounds, r)
-			_, _ = fmt.Fprintf(b.progress, "round %d: %-20s %8.0f requests/s, p99 %v\n", round+1, s.name, r.perSecond, r.p99)
+			s.Rounds = append(s.Rounds, r)
+			_, _ = fmt.Fprintf(b.progress, "round %d: %-20s %8.0f requests/s, p99 %v\n", round+1, s.Name, r.PerSecond, r.P99)
 		}
 	}
 	return nil

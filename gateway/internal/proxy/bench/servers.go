@@ -1,90 +1,27 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
-	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/web/load"
 )
 
 const caddyModule = "github.com/caddyserver/caddy/v2/cmd/caddy@v2.11.9"
 
-// process is a running server.
-type process struct {
-	cmd  *exec.Cmd
-	done chan struct{}
-	out  *bytes.Buffer
-}
-
-// launch starts a program that ends with the run.
-func (b *bench) launch(ctx context.Context, name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.CommandContext(ctx, name, args...), done: make(chan struct{}), out: &bytes.Buffer{}} //nolint:gosec // our own list of programs
-	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
-	p.cmd.WaitDelay = 5 * time.Second
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	go func() {
-		defer close(p.done)
-		_ = p.cmd.Wait() // what it said is shown by await when it is needed
-	}()
-	b.started = append(b.started, p)
-	return p, nil
-}
-
-// stop ends all programs and waits for them.
-func (b *bench) stop() {
-	for _, p := range b.started {
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	}
-	for _, p := range b.started {
-		select {
-		case <-p.done:
-		case <-time.After(5 * time.Second):
-			_ = p.cmd.Process.Kill()
-			<-p.done
-		}
-	}
-}
-
-// address picks a free port where the wish has none.
-func (b *bench) address(wish string) (string, error) {
-	ln, err := net.Listen("tcp", wish) //nolint:noctx // it returns at once
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
-}
-
 // await waits until a server answers well.
 func (b *bench) await(ctx context.Context, address string, headers ...string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
-	defer cancel()
-	var last error
-	for {
-		if last = b.try(ctx, address, headers); last == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			said := ""
-			if n := len(b.started); n > 0 {
-				said = b.started[n-1].out.String()
-			}
-			return fmt.Errorf("%s does not answer: %w\n%s", address, last, said)
-		case <-time.After(50 * time.Millisecond):
-		}
+	err := load.Await(ctx, func(ctx context.Context) error { return b.try(ctx, address, headers) })
+	if err != nil {
+		return fmt.Errorf("%s does not answer: %w\n%s", address, err, b.programs.Last())
 	}
+	return nil
 }
 
 func (b *bench) try(ctx context.Context, address string, headers []string) error {
@@ -115,7 +52,7 @@ func (b *bench) try(ctx context.Context, address string, headers []string) error
 }
 
 // nginx starts an nginx of its own with the http block conf.
-func (b *bench) nginx(ctx context.Context, name, conf string) (*process, error) {
+func (b *bench) nginx(ctx context.Context, name, conf string) (*load.Process, error) {
 	file := filepath.Join(b.dir, name+".conf")
 	text := fmt.Sprintf("daemon off;\nworker_processes 2;\npid %s/%s.pid;\nerror_log stderr error;\nevents { worker_connections 4096; }\n"+
 		"http {\n  access_log off;\n  keepalive_requests 100000000;\n  client_body_temp_path %[1]s;\n  proxy_temp_path %[1]s;\n"+
@@ -123,7 +60,7 @@ func (b *bench) nginx(ctx context.Context, name, conf string) (*process, error) 
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return b.launch(ctx, "nginx", "-p", b.dir, "-e", "stderr", "-c", file)
+	return b.programs.Launch(ctx, nil, "nginx", "-p", b.dir, "-e", "stderr", "-c", file)
 }
 
 // upstreamConf answers everything with 1 KiB, and /auth with 204.
@@ -137,32 +74,32 @@ func proxyConf(address, up, location, more string) string {
 		"    proxy_http_version 1.1;\n    proxy_set_header Connection \"\";\n    location / { %sproxy_pass http://app; }\n%s  }\n", up, address, location, more)
 }
 
-func (b *bench) startNginx(ctx context.Context, up string) (*server, error) {
-	address, err := b.address("127.0.0.1:0")
+func (b *bench) startNginx(ctx context.Context, up string) (*load.Server, error) {
+	address, err := load.Address("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	p, err := b.nginx(ctx, "proxy", proxyConf(address, up, "", ""))
-	return &server{address: "http://" + address + "/", process: p}, err
+	return &load.Server{Address: "http://" + address + "/", Process: p}, err
 }
 
-func (b *bench) startAuthRequest(ctx context.Context, up string) (*server, error) {
-	address, err := b.address("127.0.0.1:0")
+func (b *bench) startAuthRequest(ctx context.Context, up string) (*load.Server, error) {
+	address, err := load.Address("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	conf := proxyConf(address, up, "auth_request /auth; ",
 		"    location = /auth { internal; proxy_pass http://app; proxy_pass_request_body off; proxy_set_header Content-Length \"\"; }\n")
 	p, err := b.nginx(ctx, "auth", conf)
-	return &server{address: "http://" + address + "/", process: p}, err
+	return &load.Server{Address: "http://" + address + "/", Process: p}, err
 }
 
-func (b *bench) startCaddy(ctx context.Context, up string) (*server, error) {
+func (b *bench) startCaddy(ctx context.Context, up string) (*load.Server, error) {
 	program, err := b.caddy(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address, err := b.address("127.0.0.1:0")
+	address, err := load.Address("127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +108,8 @@ func (b *bench) startCaddy(ctx context.Context, up string) (*server, error) {
 	if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 		return nil, err
 	}
-	p, err := b.launch(ctx, program, "run", "--config", file, "--adapter", "caddyfile")
-	return &server{address: "http://" + address + "/", process: p}, err
+	p, err := b.programs.Launch(ctx, nil, program, "run", "--config", file, "--adapter", "caddyfile")
+	return &load.Server{Address: "http://" + address + "/", Process: p}, err
 }
 
 // caddy returns the program, built if it is not there yet.

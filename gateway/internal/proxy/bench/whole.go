@@ -17,6 +17,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/gatepost/gatepost/gateway/internal/web/load"
 )
 
 // whole is a running `gatepost demo`: the product as it is, its store and its
@@ -40,15 +42,15 @@ type whole struct {
 }
 
 // startWhole starts the program, adds a route to the upstream, and signs in.
-func (b *bench) startWhole(ctx context.Context, up string) (*server, error) {
+func (b *bench) startWhole(ctx context.Context, up string) (*load.Server, error) {
 	data := filepath.Join(b.dir, "demo")
-	p, err := b.launch(ctx, b.program, "demo", "--listen", "127.0.0.1:0", "--data", data)
+	p, err := b.programs.Launch(ctx, nil, b.program, "demo", "--listen", "127.0.0.1:0", "--data", data)
 	if err != nil {
 		return nil, err
 	}
 	w, err := awaitDemo(ctx, filepath.Join(data, "demo.json"))
 	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, p.out)
+		return nil, fmt.Errorf("%w\n%s", err, p.Output())
 	}
 	host := strings.Replace(strings.TrimPrefix(w.BaseURL, "http://"), "localhost", "bench.localhost", 1)
 	if err := w.addRoute(ctx, host, up); err != nil {
@@ -58,7 +60,7 @@ func (b *bench) startWhole(ctx context.Context, up string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &server{address: "http://" + w.Listen + "/", process: p, headers: []string{"Host: " + host, "Cookie: " + cookie}}, nil
+	return &load.Server{Address: "http://" + w.Listen + "/", Process: p, Headers: []string{"Host: " + host, "Cookie: " + cookie}}, nil
 }
 
 func awaitDemo(ctx context.Context, path string) (*whole, error) {
