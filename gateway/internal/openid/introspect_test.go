@@ -37,8 +37,8 @@ func tokensOf(t testing.TB, s *signintest.Site, scope string) map[string]any {
 	return object(t, s.Tab().Post(tokenPath, redeem(q.Get("code"))))
 }
 
-// own returns an access token of a client itself.
-func own(t testing.TB, s *signintest.Site, c client.Client, scope string) string {
+// ownToken returns an access token of a client itself.
+func ownToken(t testing.TB, s *signintest.Site, c client.Client, scope string) string {
 	t.Helper()
 	a := s.Tab().Post(tokenPath, url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}, "Authorization", basic(c.ClientID, c.ClientSecret))
 	return text(object(t, a)["access_token"])
@@ -114,8 +114,8 @@ func TestIntrospectOwnTokensOnly(t *testing.T) {
 	again := tokensOf(t, s, "openid")
 	some, as := asks(s)
 	all, asAll := asks(s, "introspect_tokens")
-	mine := own(t, s, some, "")
-	theirs := own(t, s, all, "introspect_tokens")
+	mine := ownToken(t, s, some, "")
+	theirs := ownToken(t, s, all, "introspect_tokens")
 	bearer := func(raw string) []string { return []string{"Authorization", "Bearer " + raw} }
 	for _, tc := range []struct {
 		name   string
@@ -166,8 +166,10 @@ func TestIntrospectInactive(t *testing.T) {
 		}
 	}
 	for name, end := range map[string]func(){
-		"an inactive user":   func() { s.SetStatus(signintest.Alice, pool.StatusInactive) },
-		"an inactive client": func() { s.ChangeClient("demo-public", func(c *client.Client) { c.ClientStatus = client.StatusInactive }) },
+		"an inactive user": func() { s.SetStatus(signintest.Alice, pool.StatusInactive) },
+		"an inactive client": func() {
+			s.ChangeClient("demo-public", func(c *client.Client) { c.ClientStatus = client.StatusInactive })
+		},
 	} {
 		set := tokensOf(t, s, "openid offline_access")
 		end()
@@ -189,7 +191,7 @@ func TestIntrospectAndRevokeRefuse(t *testing.T) {
 	t.Parallel()
 	s := signintest.Serve(t)
 	c, as := asks(s, "introspect_tokens", "revoke_tokens")
-	raw := own(t, s, c, "introspect_tokens revoke_tokens")
+	raw := ownToken(t, s, c, "introspect_tokens revoke_tokens")
 	tab := s.Tab()
 	public := url.Values{"token": {raw}, "client_id": {"demo-public"}}
 	for _, tc := range []struct {
@@ -246,7 +248,9 @@ func TestLooksExtendTheSession(t *testing.T) {
 	_, as := asks(s, "introspect_tokens")
 	for name, look := range map[string]func(raw string, more ...string){
 		"introspection": func(raw string, more ...string) { s.Tab().Post(introspectPath, about(raw), append(more, as...)...) },
-		"userinfo":      func(raw string, more ...string) { s.Tab().Get(userinfoPath, append(more, "Authorization", "Bearer "+raw)...) },
+		"userinfo": func(raw string, more ...string) {
+			s.Tab().Get(userinfoPath, append(more, "Authorization", "Bearer "+raw)...)
+		},
 	} {
 		for header, extended := range map[string]bool{"": true, "true": true, "false": false, "False": false} {
 			raw := text(tokensOf(t, s, "openid")["access_token"])
@@ -331,7 +335,7 @@ func TestRevokeByAPublicClient(t *testing.T) {
 	s := signintest.Serve(t)
 	s.ChangeClient("demo-public", func(c *client.Client) { c.Scopes = append(c.Scopes, "revoke_tokens", "introspect_tokens") })
 	c, _ := asks(s, "introspect_tokens")
-	raw := own(t, s, c, "introspect_tokens")
+	raw := ownToken(t, s, c, "introspect_tokens")
 	if a := s.Tab().Post(revokePath, url.Values{"token": {raw}, "client_id": {"demo-public"}}); a.Status != http.StatusOK {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}

@@ -49,7 +49,7 @@ func TestUserInfo(t *testing.T) {
 		"an ID token in the form":   {tab.Post(userinfoPath, url.Values{"access_token": {text(set["id_token"])}}), 401, "invalid_token"},
 		"none":                      {tab.Get(userinfoPath), 401, "invalid_token"},
 		"another workspace's":       {tab.Get("/default/admin/userinfo", "Authorization", "Bearer "+raw), 401, "invalid_token"},
-		"a client's own token":      {tab.Get(userinfoPath, "Authorization", "Bearer "+own(t, s, clientOf(s), "")), 403, "insufficient_scope"},
+		"a client's own token":      {tab.Get(userinfoPath, "Authorization", "Bearer "+ownToken(t, s, clientOf(s), "")), 403, "insufficient_scope"},
 		"PUT":                       {tab.Send(http.MethodPut, userinfoPath, "", "Authorization", "Bearer "+raw), 405, "invalid_request"},
 		"a token that is very long": {tab.Post(userinfoPath, url.Values{"access_token": {strings.Repeat("a", 100_000)}}), 401, "invalid_token"},
 	} {
