@@ -43,7 +43,7 @@ func Serve(t testing.TB) *Site {
 		Setup: w.Setup, Pages: pages, Now: w.Now,
 		Errors: srv.Errors(), Ring: w.Ring, Rates: rates,
 	}
-	oauth := &openid.Handler{Signin: w.Signin, Live: w.Live, Clients: w.Clients.Clients, Errors: srv.Errors(), Go: people.Go, Browser: portal.Browser}
+	oauth := &openid.Handler{Position: func() uint64 { return 1 }, Signin: w.Signin, Live: w.Live, Clients: w.Clients.Clients, Errors: srv.Errors(), Go: people.Go, Browser: portal.Browser}
 	oauth.Mount(srv.App())
 	people.Mount(srv.App())
 	ln, err := web.Listen(t.Context(), web.Listening{Addr: "127.0.0.1:0"})
