@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
@@ -231,5 +232,34 @@ func TestResponseModesOfAWorkspace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Discovery says of requests what is so (RFC 9126, section 5; OpenID Connect
+// Discovery 1.0, section 3).
+func TestDescribedRequests(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	tab := s.Tab()
+	describe := func() map[string]any {
+		return object(t, tab.Get("/default/default/.well-known/openid-configuration"))
+	}
+	doc := describe()
+	if got := strings.Join(texts(doc["acr_values_supported"]), " "); got != "1" || doc["require_pushed_authorization_requests"] != false ||
+		doc["claims_parameter_supported"] != true || doc["pushed_authorization_request_endpoint"] != signintest.SiteBase+pushPath {
+		t.Errorf("%v", doc)
+	}
+	p, err := s.Pools.Pools.Get(t.Context(), s.Demo.Tenant, s.Demo.PoolID)
+	s.OK(err)
+	p.SecondFactorAuthenticationMechanisms = []string{pool.MechanismTOTP}
+	_, err = s.Pools.Pools.Update(t.Context(), s.Demo.Tenant, pool.Input{Pool: p})
+	s.OK(err)
+	changeSpace(s, func(w *tenant.Workspace) {
+		w.RequirePAR, w.Advanced.DisallowedResponseModes = true, []string{"fragment"}
+	})
+	doc = describe()
+	if got := strings.Join(texts(doc["acr_values_supported"]), " "); got != "1 2" || doc["require_pushed_authorization_requests"] != true ||
+		strings.Join(texts(doc["response_modes_supported"]), " ") != "query form_post" {
+		t.Errorf("%v", doc)
 	}
 }

@@ -5,6 +5,8 @@
 //	GET  /oauth2/authorize  --> check client and redirect URI (errors: a page)
 //	                        --> check the rest (errors: back to the client)
 //	                        --> signin.Authorize --> code, or the sign-in pages
+//	POST /par               --> authenticate the client --> the same checks --> a
+//	                        request_uri for /oauth2/authorize, once
 //	POST /oauth2/token      --> authenticate the client --> grant --> tokens
 //	GET  /userinfo, /oidc/logout
 //
