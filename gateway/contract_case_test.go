@@ -24,6 +24,7 @@ import (
 //	                              "passkey" is what a browser makes of the answer,
 //	                              and {{tag_id}} the id of that
 //
+//	@scope openid ...             what the next person's token is for
 //	@sign-in NAME PASSWORD        a person calls from here on; {{totp_SECRET}} is their
 //	                              one-time password
 //
@@ -43,6 +44,7 @@ type block struct {
 	body         string
 	keep         [][2]string // name, member
 	signIn       string      // instead of all that: name and password
+	scope        string      // likewise: for those who sign in from here on
 }
 
 func families(t *testing.T, file string) []string {
@@ -83,6 +85,10 @@ func story(t *testing.T, file string) []block {
 		}
 		if rest, ok := strings.CutPrefix(text, "@sign-in "); ok {
 			all, b = append(all, block{signIn: rest}), nil
+			continue
+		}
+		if rest, ok := strings.CutPrefix(text, "@scope "); ok {
+			all, b = append(all, block{scope: rest}), nil
 			continue
 		}
 		switch {
@@ -131,7 +137,7 @@ func (w *world) newScenario(t *testing.T, family string) *scenario {
 	_, theirs, theirsSys := w.tenant(t)
 	s := &scenario{
 		world: w, t: t, family: family,
-		values: map[string]string{"tid": id, "family": family, "base": w.Demo.BaseURL},
+		values: map[string]string{"tid": id, "family": family, "base": w.Demo.BaseURL, "scope": "openid view_ss_profile manage_ss_profile"},
 		tokens: map[string]string{"admin": admin, "system": system, "root-admin": w.root, "root-system": w.rootSystem},
 		theirs: map[string]string{"admin": theirs, "system": theirsSys, "root-admin": theirs, "root-system": theirsSys, "user": theirs, "token": theirs},
 	}
@@ -168,6 +174,10 @@ func (s *scenario) play(file string) {
 	s.t.Helper()
 	for _, b := range story(s.t, file) {
 		if b.only != "" && b.only != s.family {
+			continue
+		}
+		if b.scope != "" {
+			s.values["scope"] = b.scope
 			continue
 		}
 		if name, password, ok := strings.Cut(b.signIn, " "); ok {
@@ -268,7 +278,7 @@ func (s *scenario) probe(l *line, b *block) {
 	}
 	for _, other := range strangers(l, b.path) {
 		want := []int{404}
-		if b.quiet && other.name == "{userID}" {
+		if b.quiet && (other.name == "{userID}" || other.name == "{cid}") {
 			want = []int{b.status, 401}
 		}
 		refused("an id that nobody has", right, other.path, b.body, want, b.header...)

@@ -25,10 +25,10 @@ const scopeRegister = "dcr_register"
 // mountRegister adds the endpoints of dynamic registration (RFC 7591, RFC 7592).
 func (h *Handler) mountRegister(r fiber.Router, oauth fiber.Handler) {
 	one := "/:tid/:wid" + registerPath + "/:cid"
-	r.Post("/:tid/:wid"+registerPath, oauth, h.register)
-	r.Get(one, oauth, h.managed(h.registered))
-	r.Put(one, oauth, h.managed(h.reregister))
-	r.Delete(one, oauth, h.managed(h.unregister))
+	r.Post("/:tid/:wid"+registerPath, oauth, h.rated(h.register))
+	r.Get(one, oauth, h.rated(h.managed(h.registered)))
+	r.Put(one, oauth, h.rated(h.managed(h.reregister)))
+	r.Delete(one, oauth, h.rated(h.managed(h.unregister)))
 }
 
 // Registrations returns the buckets for Handler.Registrations: one network may
