@@ -30,7 +30,7 @@ const callback = "http://localhost/callback"
 // signIn makes a person the one who calls the self-service, by the client app.
 func (s *scenario) signIn(identifier, password string) {
 	s.t.Helper()
-	s.tokens["user"] = s.person(identifier, password, "openid view_ss_profile manage_ss_profile")
+	s.tokens["user"] = s.person(identifier, password, s.values["scope"])
 	s.tokens["token"] = s.tokens["user"]
 	s.robot = s.caller(s.t, s.values["tid"], s.tokens["admin"], "default")
 	s.weak["user"] = s.person(identifier, password, "openid")

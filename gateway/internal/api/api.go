@@ -41,7 +41,7 @@ func (a *API) operations() []operation {
 		a.tenantOperations(), a.flagOperations(), a.roleOperations(), a.serverOperations(), a.clientOperations(),
 		a.idpOperations(), a.routeOperations(), a.revocationOperations(), a.catalogueOperations(), a.keyOperations(),
 		a.poolOperations(), a.schemaOperations(), a.userOperations(), a.groupOperations(), a.limitOperations(),
-		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(),
+		a.registrationOperations(), a.codeOperations(), a.passwordOperations(), a.factorOperations(), a.selfOperations(), a.sessionOperations(),
 		a.importOperations(), a.identityConfigOperations(),
 	} {
 		all = append(all, area...)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
@@ -63,4 +64,9 @@ func (s *Service) SignOutEverywhere(ctx context.Context, space *live.Space, b *B
 		return err
 	}
 	return s.Revoked(ctx, key, map[string]any{"subjects": []string{b.ref.Subject}, "by": "the person", "current": current})
+}
+
+// Person is the person who calls, as consents and grants know them.
+func (c Caller) Person() grant.Person {
+	return grant.Person{Pool: c.Pool, User: c.User, UserEpoch: c.UserEpoch, Subject: c.ref.Subject}
 }
