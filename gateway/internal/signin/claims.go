@@ -76,10 +76,8 @@ func attribute(c *client.Client, path string) (any, bool) {
 		return nil, false
 	}
 	for name := range strings.SplitSeq(path, ".") {
-		members, ok := v.(map[string]any)
-		if v, ok = members[name]; !ok {
-			return nil, false
-		}
+		members, _ := v.(map[string]any)
+		v = members[name]
 	}
 	return v, v != nil && v != ""
 }

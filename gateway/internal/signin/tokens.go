@@ -91,19 +91,7 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID string,
 	if err != nil {
 		return v, err
 	}
-	switch {
-	case s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)):
-		return v, refuse("invalid_grant", "What the code was issued for has been revoked.", nil)
-	case v.Terms.Workspace != space.ID || v.Terms.WorkspaceEpoch != space.Epoch || v.Terms.Client != clientID:
-		return v, refuse("invalid_grant", "The code was issued to another client.", nil)
-	case r.RedirectURI != v.RedirectURI && (v.Named || r.RedirectURI != ""):
-		return v, refuse("invalid_grant", "redirect_uri is not the one of the authorization request.", nil)
-	case v.Challenge == "" && r.Verifier != "":
-		return v, refuse("invalid_grant", "code_verifier was sent, but the authorization request had no code_challenge.", nil)
-	case v.Challenge != "" && !matches(v.Challenge, r.Verifier):
-		return v, refuse("invalid_grant", "code_verifier does not match the code_challenge.", nil)
-	}
-	if err := proves(v.Terms.DPoPKey, by, "code"); err != nil { // RFC 9449, section 10
+	if err := s.redeemable(space, clientID, by, r, v); err != nil {
 		return v, err
 	}
 	reused, err := s.Codes.Spend(ctx, space.Tenant, r.Code, v)
@@ -114,6 +102,23 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID string,
 		return v, refuse("invalid_grant", "The code was used before.", err)
 	}
 	return v, err
+}
+
+// redeemable compares a code with the request that brings it.
+func (s *Service) redeemable(space *live.Space, clientID string, by Holder, r Redemption, v grant.Code) error {
+	switch {
+	case s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)):
+		return refuse("invalid_grant", "What the code was issued for has been revoked.", nil)
+	case v.Terms.Workspace != space.ID || v.Terms.WorkspaceEpoch != space.Epoch || v.Terms.Client != clientID:
+		return refuse("invalid_grant", "The code was issued to another client.", nil)
+	case r.RedirectURI != v.RedirectURI && (v.Named || r.RedirectURI != ""):
+		return refuse("invalid_grant", "redirect_uri is not the one of the authorization request.", nil)
+	case v.Challenge == "" && r.Verifier != "":
+		return refuse("invalid_grant", "code_verifier was sent, but the authorization request had no code_challenge.", nil)
+	case v.Challenge != "" && !matches(v.Challenge, r.Verifier):
+		return refuse("invalid_grant", "code_verifier does not match the code_challenge.", nil)
+	}
+	return proves(v.Terms.DPoPKey, by, "code") // RFC 9449, section 10
 }
 
 // matches compares a PKCE verifier with its S256 challenge in constant time.
