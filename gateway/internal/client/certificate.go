@@ -81,8 +81,11 @@ func (c *Client) named(cert *x509.Certificate) bool {
 func (c *Client) tlsNames() []string {
 	var names []string
 	for _, m := range []struct{ name, value string }{
-		{"tls_client_auth_subject_dn", c.TLSSubjectDN}, {"tls_client_auth_san_dns", c.TLSSANDNS}, {"tls_client_auth_san_email", c.TLSSANEmail},
-		{"tls_client_auth_san_ip", c.TLSSANIP}, {"tls_client_auth_san_uri", c.TLSSANURI},
+		{"tls_client_auth_subject_dn", c.TLSSubjectDN},
+		{"tls_client_auth_san_dns", c.TLSSANDNS},
+		{"tls_client_auth_san_email", c.TLSSANEmail},
+		{"tls_client_auth_san_ip", c.TLSSANIP},
+		{"tls_client_auth_san_uri", c.TLSSANURI},
 	} {
 		if m.value != "" {
 			names = append(names, m.name)

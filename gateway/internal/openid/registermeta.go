@@ -124,6 +124,11 @@ func (h *Handler) allowedGrants(ctx context.Context, space *live.Space, who *cli
 	if err := record.OneOf("token_endpoint_auth_method", who.TokenEndpointAuthMethod, h.Signin.AuthMethods(space)); err != nil {
 		return err
 	}
+	return consistent(who)
+}
+
+// consistent refuses members that do not go together.
+func consistent(who *client.Client) error {
 	code := who.Grants("authorization_code")
 	keyed := who.TokenEndpointAuthMethod == client.AuthKeyJWT || who.TokenEndpointAuthMethod == client.AuthOwnTLS
 	switch {
