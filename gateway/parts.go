@@ -122,7 +122,19 @@ func (p *parts) openLog(ctx context.Context) (err error) {
 }
 
 // changed announces one change: revocations become marks first.
-func (p *parts) changed(ctx context.Context, e changes.Entry) error { return p.marks.Append(ctx, e) }
+// What people allowed goes with what they allowed it to.
+func (p *parts) changed(ctx context.Context, e changes.Entry) error {
+	if err := p.marks.Append(ctx, e); err != nil {
+		return err
+	}
+	switch e.Kind {
+	case changes.KindRevokeClient:
+		return p.consents.ClearClient(ctx, e.Tenant, e.ID)
+	case changes.KindRevokeWorkspace:
+		return p.consents.ClearWorkspace(ctx, e.Tenant, e.Workspace)
+	}
+	return nil
+}
 
 func (p *parts) openLimits(ctx context.Context) (err error) {
 	h := p.cfg.Limits.Hashing

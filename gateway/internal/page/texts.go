@@ -98,7 +98,7 @@ var texts = map[string]string{
 	"recovery.saved":   "I have kept these codes in a safe place",
 
 	"consent.title":    "Allow %s?",
-	"consent.lead":     "This app is not run by the people who run this sign-in. Only allow what you would give it yourself.",
+	"consent.lead":     "This app asks for something of your account. Only allow what you would give it yourself.",
 	"consent.again":    "You have allowed all of this before. The app asks you again.",
 	"consent.as":       "Signed in as",
 	"consent.asks":     "%s will be able to",

@@ -159,19 +159,8 @@ func (s *Service) RedeemDevice(ctx context.Context, space *live.Space, c *client
 		return TokenSet{}, err
 	}
 	d, err := s.Devices.Poll(ctx, space.Tenant, space.ID, c.ClientID, deviceCode)
-	switch {
-	case errors.Is(err, grant.ErrPending):
-		return TokenSet{}, refuse("authorization_pending", "Nobody has answered yet. Ask again after the interval.", nil)
-	case errors.Is(err, grant.ErrSlowDown):
-		return TokenSet{}, refuse("slow_down", "You ask too often. Wait 5 seconds longer than before, from now on.", nil)
-	case errors.Is(err, grant.ErrDenied):
-		return TokenSet{}, refuse("access_denied", "The person did not allow it.", nil)
-	case errors.Is(err, grant.ErrExpired):
-		return TokenSet{}, refuse("expired_token", "Nobody answered in time. Begin again at the device authorization endpoint.", nil)
-	case errors.Is(err, grant.ErrInvalid):
-		return TokenSet{}, refuse("invalid_grant", "The device code is unknown, was used before, or belongs to another client.", err)
-	case err != nil:
-		return TokenSet{}, err
+	if err != nil {
+		return TokenSet{}, polled(err)
 	}
 	if d.WorkspaceEpoch != space.Epoch || d.ClientEpoch != c.Epoch {
 		return TokenSet{}, refuse("invalid_grant", "The device code was issued to a client that no longer exists.", nil)
@@ -198,4 +187,21 @@ func (s *Service) RedeemDevice(ctx context.Context, space *live.Space, c *client
 		}
 	}
 	return set, err
+}
+
+// polled is what a client is told of a poll that gave nothing.
+func polled(err error) error {
+	switch {
+	case errors.Is(err, grant.ErrPending):
+		return refuse("authorization_pending", "Nobody has answered yet. Ask again after the interval.", nil)
+	case errors.Is(err, grant.ErrSlowDown):
+		return refuse("slow_down", "You ask too often. Wait 5 seconds longer than before, from now on.", nil)
+	case errors.Is(err, grant.ErrDenied):
+		return refuse("access_denied", "The person did not allow it.", nil)
+	case errors.Is(err, grant.ErrExpired):
+		return refuse("expired_token", "Nobody answered in time. Begin again at the device authorization endpoint.", nil)
+	case errors.Is(err, grant.ErrInvalid):
+		return refuse("invalid_grant", "The device code is unknown, was used before, or belongs to another client.", err)
+	}
+	return err
 }
