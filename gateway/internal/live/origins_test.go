@@ -77,7 +77,9 @@ func TestAllowsOrigin(t *testing.T) {
 func TestOriginsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	for name, forget := range map[string]func(w *world){
-		"a client changed":    func(w *world) { w.Apply([]changes.Entry{{Kind: changes.KindClient, Tenant: "t", Workspace: "w", ID: "c"}}) },
+		"a client changed": func(w *world) {
+			w.Apply([]changes.Entry{{Kind: changes.KindClient, Tenant: "t", Workspace: "w", ID: "c"}})
+		},
 		"the tenant changed":  func(w *world) { w.Apply([]changes.Entry{{Kind: changes.KindTenant, Tenant: "t"}}) },
 		"changes were missed": func(w *world) { w.Apply(nil) },
 		"after a while":       func(w *world) { w.clock.Advance(31 * time.Second) },

@@ -1,12 +1,22 @@
 package openid_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
@@ -57,6 +67,42 @@ func declared(t *testing.T) []string {
 		}
 	}
 	return names
+}
+
+// TestJWTBearer is the grant of RFC 7523, section 2.1: an assertion by the client's
+// own key gives a token once, and one about a person gives none.
+func TestJWTBearer(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	s.OK(err)
+	set, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: key.Public(), KeyID: "k"}}})
+	s.OK(err)
+	c := s.NewClient("client_secret_basic", "urn:ietf:params:oauth:grant-type:jwt-bearer")
+	s.ChangeClient(c.ClientID, func(v *client.Client) { v.JWKS = set })
+	assertion := func(subject, audience, id string) string {
+		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", "k"))
+		s.OK(err)
+		raw, err := jwt.Signed(signer).Claims(map[string]any{
+			"iss": c.ClientID, "sub": subject, "aud": audience, "exp": s.Now().Add(time.Minute).Unix(), "jti": id,
+		}).Serialize()
+		s.OK(err)
+		return raw
+	}
+	here := signintest.SiteBase + "/default/default"
+	for _, tc := range []struct{ name, assertion, want string }{
+		{"right", assertion(c.ClientID, here, "one"), ""},
+		{"used", assertion(c.ClientID, here, "one"), "invalid_grant"},
+		{"a person", assertion(s.User(signintest.Alice).ID, here, "two"), "invalid_grant"},
+		{"for somebody else", assertion(c.ClientID, "https://elsewhere.example", "three"), "invalid_grant"},
+		{"rubbish", "x", "invalid_grant"},
+	} {
+		f := url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:jwt-bearer"}, "assertion": {tc.assertion}}
+		v := object(t, s.Tab().Post(tokenPath, f, "Authorization", basic(c.ClientID, c.ClientSecret)))
+		if text(v["error"]) != tc.want || (text(v["access_token"]) != "") != (tc.want == "") || v["refresh_token"] != nil {
+			t.Errorf("%s: %v", tc.name, v)
+		}
+	}
 }
 
 // A workspace advertises what its settings leave.
