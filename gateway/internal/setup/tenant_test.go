@@ -144,11 +144,11 @@ func TestTenant(t *testing.T) {
 		}
 	}
 	if d := cmp.Diff([]string{
-		"admin User portal none authorization_code+refresh_token http://localhost:8080/acme/admin/app",
+		"admin User portal none authorization_code+refresh_token http://localhost:8080/acme/admin/app,http://localhost:8080/acme/admin/device",
 		"admin API client client_secret_basic client_credentials ",
-		"system User portal none authorization_code+refresh_token http://localhost:8080/acme/system/app",
+		"system User portal none authorization_code+refresh_token http://localhost:8080/acme/system/app,http://localhost:8080/acme/system/device",
 		"system API client client_secret_basic client_credentials ",
-		"default User portal none authorization_code+refresh_token http://localhost:8080/acme/default/app",
+		"default User portal none authorization_code+refresh_token http://localhost:8080/acme/default/app,http://localhost:8080/acme/default/device",
 	}, clients); d != "" {
 		t.Error(d)
 	}

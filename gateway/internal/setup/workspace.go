@@ -137,7 +137,7 @@ func (s *Setup) portal(w *tenant.Workspace) client.Client {
 			s.config.Base + "/" + w.TenantID + "/" + w.ID + "/app",
 			s.config.Base + "/" + w.TenantID + "/" + w.ID + "/device", // comes back from the sign-in, too
 		},
-		Scopes:       slices.Concat(signInScopes[:3], selfScopes),
+		Scopes: slices.Concat(signInScopes[:3], selfScopes),
 	}
 }
 
