@@ -196,11 +196,12 @@ func TestOnlyThoseConcernedHear(t *testing.T) {
 	mine, other := w.Agent(), w.Agent()
 	mine.Tokens("openid")
 	other.Tokens("openid")
-	tell(t, w)
+	stop := tell(t, w)
 	w.OK(w.Signin.EndOthers(t.Context(), mine.Session()))
 	if got, _ := claims(t, l.next(t)); got["sid"] == mine.Session().ID {
 		t.Error("told of the session that goes on")
 	}
+	stop() // after what came of it was written
 	w.OK(w.Signin.Redeliver(t.Context()))
 	l.none(t, "a second time")
 	if n := participants(w); n != 1 {
