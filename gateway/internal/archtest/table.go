@@ -73,7 +73,7 @@ func libraries() []library {
 		{"github.com/nyaruka/phonenumbers", []string{internal + "/pool", internal + "/notify"}},
 		{"github.com/santhosh-tekuri/jsonschema/v6", []string{internal + "/pool"}},
 		{"github.com/coreos/go-oidc/v3", []string{internal + "/idp"}},
-		{"github.com/zitadel/oidc/v3", []string{internal + "/openid"}},
+		{"github.com/zitadel/oidc/v3", []string{testsOnly}}, // its client, against our provider
 		{"github.com/go-jose/go-jose/v4", []string{internal + "/token", internal + "/idp", internal + "/client", internal + "/openid"}},
 		{"github.com/wneessen/go-mail", []string{internal + "/notify"}},
 		{"github.com/adhocore/gronx", []string{internal + "/token"}}, // cron expressions; no dependencies of its own
