@@ -379,3 +379,35 @@ func TestBoundTokenIsSaid(t *testing.T) {
 		}
 	}
 }
+
+// A refresh token that comes again after the grace ends the family with its access
+// tokens; one that was forged ends nothing (RFC 9700, section 4.14.2).
+func TestRefreshTokenReuse(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	refresh := func(token any) map[string]any {
+		return object(t, s.Tab().Post(tokenPath, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {text(token)}, "client_id": {"demo-public"}}))
+	}
+	first := tokensOf(t, s, "openid offline_access")
+	second := refresh(first["refresh_token"])
+	third := refresh(second["refresh_token"])
+	s.Pass(time.Minute)
+	mac := strings.LastIndex(text(first["refresh_token"]), ".")
+	for _, forged := range []string{text(first["refresh_token"])[:mac+1] + strings.Repeat("A", 43), text(first["refresh_token"])[:mac+1], "x"} {
+		if v := refresh(forged); v["error"] != "invalid_grant" {
+			t.Errorf("forged: %v", v)
+		}
+	}
+	fourth := refresh(third["refresh_token"])
+	if text(fourth["refresh_token"]) == "" {
+		t.Fatalf("what is forged ends nothing: %v", fourth)
+	}
+	for _, set := range []map[string]any{first, fourth} {
+		if v := refresh(set["refresh_token"]); v["error"] != "invalid_grant" {
+			t.Errorf("%v", v)
+		}
+	}
+	if a := s.Tab().Get(userinfoPath, "Authorization", "Bearer "+text(fourth["access_token"])); a.Status != http.StatusUnauthorized {
+		t.Errorf("the access token of the family: %d", a.Status)
+	}
+}
