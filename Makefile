@@ -17,8 +17,9 @@ FAULT_ROUNDS = 20
 BENCH        = .
 COUNT        = 6
 BENCH_OLD    = bin/bench.old.txt
-# The program that compares the proxy with nginx and Caddy.
+# The programs that compare the proxy with nginx and Caddy, and the token endpoint with npm oidc-provider.
 BENCH_PROXY  = ./gateway/internal/proxy/bench
+BENCH_OPENID = ./gateway/internal/openid/bench
 
 # The race detector needs a C compiler.
 CC_FOUND := $(shell command -v "$$(go env CC)" 2>/dev/null)
@@ -72,13 +73,14 @@ fault: ## long fault runs (crashes, kill -9, lies of a backend), FAULT_ROUNDS of
 	@dirs=$$(grep -rlE --include='*_test.go' 'GATEPOST_FAULT_ROUNDS' $(wildcard authctx gateway plugins scripts) | xargs -rn1 dirname | sort -u | sed 's|^|./|'); \
 	[ -z "$$dirs" ] || GATEPOST_FAULT_ROUNDS=$(FAULT_ROUNDS) go test $(RACE) -count=1 -timeout 60m -v $$dirs
 
-bench: ## Go benchmarks, compared with BENCH_OLD if it is there, and the proxy beside nginx and Caddy
+bench: ## Go benchmarks, compared with BENCH_OLD if it is there; the proxy beside nginx and Caddy, tokens beside oidc-provider
 	@mkdir -p bin
 	go test -run '^$$' -bench '$(BENCH)' -benchmem -count=$(COUNT) ./... | tee bin/bench.txt
 	@if [ -f $(BENCH_OLD) ]; then go run $(BENCHSTAT) $(BENCH_OLD) bin/bench.txt; \
 	else go run $(BENCHSTAT) bin/bench.txt; echo "To compare later: cp bin/bench.txt $(BENCH_OLD)"; fi
 	$(MAKE) build
 	go run $(BENCH_PROXY) -gatepost bin/gatepost
+	go run $(BENCH_OPENID) -gatepost bin/gatepost
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -361,7 +361,8 @@ func TestIssuerIsAdvertised(t *testing.T) {
 	}
 }
 
-// What a token is bound to is in it and in its introspection (RFC 9449, section 6).
+// What a token is bound to is in it and in its introspection (RFC 9449, section 6),
+// and discovery says by which algorithms (section 5.1).
 func TestBoundTokenIsSaid(t *testing.T) {
 	t.Parallel()
 	s := signintest.Serve(t)
@@ -377,6 +378,13 @@ func TestBoundTokenIsSaid(t *testing.T) {
 		if cnf, _ := v.(map[string]any); cnf["jkt"] != p.Thumbprint() {
 			t.Errorf("%s: cnf is %v, want %s", name, v, p.Thumbprint())
 		}
+	}
+	if said["token_type"] != "DPoP" || said["active"] != true {
+		t.Errorf("introspection: %v", said)
+	}
+	doc := object(t, tab.Get("/default/default/.well-known/openid-configuration"))
+	if algs := texts(doc["dpop_signing_alg_values_supported"]); !slices.Contains(algs, "ES256") || slices.Contains(algs, "none") {
+		t.Errorf("discovery: %v", algs)
 	}
 }
 

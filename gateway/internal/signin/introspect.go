@@ -126,6 +126,9 @@ func (s *Service) lookAtAccess(ctx context.Context, space *live.Space, who Asker
 		}
 	}
 	out := token.Claims{"token_type": "access_token", "sub": b.Subject, "client_id": b.Client, "scope": strings.Join(b.Scopes, " ")}
+	if b.Bound.Key != "" {
+		out["token_type"] = "DPoP" // RFC 9449, section 6.2
+	}
 	for _, name := range []string{"iss", "aud", "exp", "iat", "nbf", "jti", "auth_time", "acr", "amr", "idp", "idp_sub", "act", "may_act", "cnf"} {
 		if v, ok := b.Claims[name]; ok {
 			out[name] = v
