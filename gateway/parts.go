@@ -250,6 +250,7 @@ func (p *parts) openPools(ctx context.Context) (err error) {
 			found, err := p.pools.Pools.Get(ctx, tenant, id)
 			return idp.Pool{Name: found.Name, Epoch: found.Epoch}, err
 		},
+		Ring: p.ring, Clients: p.clients.Clients,
 		Changed: p.changed, Record: p.audit.Record, Now: p.cfg.Now,
 	})
 	return err

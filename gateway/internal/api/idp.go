@@ -13,7 +13,7 @@ import (
 func (a *API) idpOperations() []operation {
 	const all = "/api/admin/:tid/servers/:wid/idps"
 	const pools = all + "/identity_pool"
-	return []operation{
+	return append(a.idpMethodOperations(), []operation{
 		{
 			id: "listIDPs", method: http.MethodGet, path: all, family: admin,
 			allow: string(role.ReadIDPs), on: onWorkspace, ok: http.StatusOK, etag: true, run: listIDPs,
@@ -38,12 +38,12 @@ func (a *API) idpOperations() []operation {
 			id: "updateIdentityPoolIDP", method: http.MethodPut, path: pools + "/:iid", family: admin,
 			allow: string(role.ManageIDPs), on: onWorkspace, ok: http.StatusOK, etag: true, run: updatePoolIDP,
 		},
-	}
+	}...)
 }
 
 func listIDPs(x *call) (reply, error) {
 	found, err := x.IDPs.List(x.ctx, x.owner, x.param("wid"))
-	return list("idps", found), err
+	return list("idps", idp.Bases(found)), err
 }
 
 // listPoolIDPs shows those of the workspaces whose IDPs the caller may see.
@@ -73,13 +73,7 @@ func listPoolIDPs(x *call) (reply, error) {
 }
 
 // poolIDP returns the IDP of the path if it stands for an identity pool.
-func (x *call) poolIDP() (idp.IDP, error) {
-	p, err := x.IDPs.Get(x.ctx, x.owner, x.param("wid"), x.param("iid"))
-	if err == nil && p.Method != idp.IdentityPool {
-		err = fault.New(fault.NotFound, "There is no such IDP of this kind.", nil)
-	}
-	return p, err
-}
+func (x *call) poolIDP() (idp.IDP, error) { return x.idpOf(idp.IdentityPool) }
 
 func getPoolIDP(x *call) (reply, error) {
 	p, err := x.poolIDP()
@@ -93,6 +87,9 @@ func createPoolIDP(x *call) (reply, error) {
 	}
 	p.TenantID, p.WorkspaceID, p.Method = x.owner, x.param("wid"), idp.IdentityPool // the path's; whatever the body says
 	if err := x.mayConnect(p.IdentityPoolID); err != nil {
+		return reply{}, err
+	}
+	if err := x.mayProvision(&p); err != nil {
 		return reply{}, err
 	}
 	p, err := x.IDPs.Create(x.ctx, p)
@@ -139,6 +136,9 @@ func updatePoolIDP(x *call) (reply, error) {
 	if p.IdentityPoolID == "" {
 		p.IdentityPoolID = old.IdentityPoolID
 	}
+	if err := x.mayProvision(&p); err != nil {
+		return reply{}, err
+	}
 	if p.Rev, err = x.expect(old.Rev); err != nil {
 		return reply{}, err
 	}
@@ -160,6 +160,10 @@ func deleteIDP(x *call) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
+	paired, err := x.paired(&p)
+	if err != nil {
+		return reply{}, err
+	}
 	if err := x.Signin.EndIDP(x.ctx, x.key(), p.ID); err != nil {
 		return reply{}, err
 	}
@@ -169,5 +173,23 @@ func deleteIDP(x *call) (reply, error) {
 	if err := x.Signin.EndIDP(x.ctx, x.key(), p.ID); err != nil {
 		return reply{}, err
 	}
+	if paired != nil {
+		if err := x.Roles.Forget(x.ctx, *paired); err != nil {
+			return reply{}, err
+		}
+	}
 	return reply{}, x.Roles.Forget(x.ctx, role.IDP(x.owner, p.WorkspaceID, p.ID, p.Epoch))
+}
+
+// paired returns the client of an IDP as a holder of roles; nil without one.
+func (x *call) paired(p *idp.IDP) (*role.Subject, error) {
+	if p.ClientID == "" {
+		return nil, nil
+	}
+	c, err := x.Clients.Clients.Get(x.ctx, x.owner, p.ClientID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, nil
+	}
+	who := role.Client(x.owner, c.ClientID, c.Epoch)
+	return &who, err
 }

@@ -141,8 +141,15 @@ func (h *house) open() {
 		Client: h.clients.Clients.Get, ClientsOf: h.clients.Clients.All, Now: now,
 	})
 	h.ok(err)
+	listeners, err := session.OpenParticipants(ctx, h.store, now)
+	h.ok(err)
+	opaque, err := grant.OpenOpaque(ctx, h.store)
+	h.ok(err)
+	consents, err := grant.OpenConsents(ctx, h.store, grant.ConsentsConfig{Marks: h.marks, Life: time.Hour * 1000, Now: now})
+	h.ok(err)
 	h.signin, err = signin.New(signin.Config{
 		Base: houseBase, Ring: ring, Live: h.live, Logins: logins, Sessions: h.sessions, Marks: h.marks, Codes: h.codes,
+		Participants: listeners, Opaque: opaque, Consents: consents, ClientsOf: h.clients.Clients.All,
 		Grants: h.grants, Once: once, Flags: flags, Tokens: tokens, Users: h.pools.Users, Audit: h.audit, Now: now,
 	})
 	h.ok(err)
@@ -194,7 +201,7 @@ func (h *house) openKeepers(ctx context.Context, ring *vault.Ring) {
 	})
 	h.ok(err)
 	h.idps, err = idp.Open(ctx, h.store, idp.Config{
-		Now: now, Changed: h.changed, Record: h.audit.Record, Workspace: h.epoch,
+		Now: now, Changed: h.changed, Record: h.audit.Record, Workspace: h.epoch, Ring: ring, Clients: h.clients.Clients,
 		Pool: func(ctx context.Context, tenantID, id string) (idp.Pool, error) {
 			p, err := h.pools.Pools.Get(ctx, tenantID, id)
 			return idp.Pool{Name: p.Name, Epoch: p.Epoch}, err
@@ -354,7 +361,7 @@ func (h *house) person(by idp.IDP, userID string) (*session.Session, string) {
 		UserEpoch: u.Epoch, IDP: by.ID, Subject: on.Subject, Session: on.ID, AuthTime: on.AuthTime,
 	}}, time.Minute)
 	h.ok(err)
-	set, err := h.signin.Redeem(ctx, space, &c, code, "http://localhost/callback", "")
+	set, err := h.signin.Redeem(ctx, space, &c, signin.Holder{}, signin.Redemption{Code: code, RedirectURI: "http://localhost/callback"})
 	h.ok(err)
 	return on, set.AccessToken
 }

@@ -26,13 +26,7 @@ func (p *IDP) check() error {
 	if err := record.ID("id", p.ID); err != nil {
 		return err
 	}
-	if p.Method != IdentityPool {
-		return fault.At(fault.Unprocessable, "method", `must be "identity_pool"`)
-	}
-	if p.IdentityPoolID == "" {
-		return fault.At(fault.Unprocessable, "identity_pool_id", "is required")
-	}
-	for _, part := range []func() error{p.checkTexts, p.checkAMR, p.checkDomains, p.checkContext} {
+	for _, part := range []func() error{p.checkMethod, p.checkTexts, p.checkAMR, p.checkDomains, p.checkContext} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -40,7 +34,10 @@ func (p *IDP) check() error {
 	if p.Configuration.StatefulCtxDuration < 0 {
 		return fault.At(fault.Unprocessable, "config.stateful_ctx_duration", "must not be negative")
 	}
-	return record.Object("jit", &p.JIT)
+	if err := record.Object("jit", &p.JIT); err != nil {
+		return err
+	}
+	return p.checkJIT()
 }
 
 func (p *IDP) checkTexts() error {

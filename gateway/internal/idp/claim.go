@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
@@ -17,16 +18,17 @@ import (
 // lease is how long a creator has between claiming a pool and confirming it.
 const lease = time.Minute
 
-// claim says which IDP of a workspace stands for a pool. There is one record for
-// each workspace and pool, so the unique id alone decides between creators:
+// claim says which IDP of a workspace stands for a pool, or has an e-mail domain.
+// There is one record for each workspace and pool or domain, so the unique id
+// alone decides between creators:
 //
 //	claim until lease --> pending IDP --> claim held --> IDP not pending
 //
-// A pending IDP is there only once its claim is held. A claim is void when it is
-// not held and its lease is over, or held by an IDP that is gone: then the next
-// creator takes it over by compare-and-swap, and the slow one, whose own
-// compare-and-swap fails, undoes its pending IDP. So there never are two, wherever
-// a creator stops.
+// A pending IDP is there only once all its claims are held. A claim is void when
+// it is not held and its lease is over, or held by an IDP that is gone or has
+// given the domain up: then the next creator takes it over by compare-and-swap,
+// and the slow one, whose own compare-and-swap fails, undoes its pending IDP. So
+// there never are two, wherever a creator stops.
 type claim struct {
 	IDP   string    `json:"idp"`
 	Epoch string    `json:"epoch"` // of the IDP
@@ -34,42 +36,64 @@ type claim struct {
 	Lease time.Time `json:"lease"`
 }
 
-func claimID(p *IDP) string { return store.ID(p.WorkspaceID, p.IdentityPoolID) }
+// want is one claim that an IDP needs.
+type want struct {
+	id     string
+	domain string // empty: the claim of the pool
+}
+
+// wants returns the claims that an IDP needs, in the order in which everybody
+// takes them.
+func (p *IDP) wants() []want {
+	var ws []want
+	if p.Method == IdentityPool {
+		ws = append(ws, want{id: store.ID(p.WorkspaceID, p.IdentityPoolID)})
+	}
+	for _, d := range slices.Sorted(slices.Values(p.Discovery.Domains)) {
+		ws = append(ws, want{id: store.ID(p.WorkspaceID, "domain", d), domain: d})
+	}
+	return ws
+}
 
 func (r *idpRecord) id() string { return store.ID(r.Value.WorkspaceID, r.Value.ID) }
 
-func errSecond(cause error) error {
-	return &fault.Error{
-		Kind: fault.Unprocessable, Field: "identity_pool_id",
-		Public: "This identity pool has an IDP in this workspace already; there can be only one.", Cause: cause,
+// errTaken says what another IDP has already.
+func (p *IDP) errTaken(w want, cause error) error {
+	e := &fault.Error{Kind: fault.Unprocessable, Cause: cause}
+	if w.domain == "" {
+		e.Field, e.Public = "identity_pool_id", "This identity pool has an IDP in this workspace already; there can be only one."
+		return e
 	}
+	e.Field = fmt.Sprintf("discovery_settings.domains[%d]", slices.Index(p.Discovery.Domains, w.domain))
+	e.Public = fmt.Sprintf("The domain %s belongs to another IDP of this workspace already.", w.domain)
+	return e
 }
 
 // create stores a pending record and makes it visible.
 func (k *Keeper) create(ctx context.Context, rec idpRecord) (store.Row[idpRecord], error) {
-	mine, err := k.claim(ctx, rec)
+	wants := rec.Value.wants()
+	mine, err := k.take(ctx, &rec, wants)
 	if err != nil {
 		return store.Row[idpRecord]{}, err
 	}
+	rec.Pending = len(wants) > 0
 	row, err := k.insert(ctx, rec)
 	if err != nil {
-		return row, errors.Join(err, ignore(k.claims.DeleteIf(ctx, rec.Value.TenantID, mine.ID, mine.Rev)))
+		return row, errors.Join(err, k.drop(ctx, mine))
 	}
-	mine.Value.Held = true
-	if _, err := k.claims.Swap(ctx, rec.Value.TenantID, mine.ID, mine.Rev, mine.Value); err != nil {
-		undone := ignore(k.idps.DeleteIf(ctx, rec.Value.TenantID, row.ID, row.Rev))
-		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
-			err = errSecond(err)
-		}
-		return row, errors.Join(err, undone)
+	if err := k.hold(ctx, &rec.Value, wants, mine); err != nil {
+		return row, errors.Join(err, ignore(k.idps.DeleteIf(ctx, rec.Value.TenantID, row.ID, row.Rev)), k.drop(ctx, mine))
 	}
 	if err := k.still(ctx, &rec); err != nil {
 		return row, errors.Join(err, ignore(k.idps.DeleteIf(ctx, rec.Value.TenantID, row.ID, row.Rev)), k.release(ctx, rec))
 	}
+	if !rec.Pending {
+		return row, nil
+	}
 	rec.Pending = false
 	next, err := k.idps.Swap(ctx, rec.Value.TenantID, row.ID, row.Rev, rec)
 	if errors.Is(err, store.ErrStale) {
-		// Updated meanwhile: it was there since the claim was held.
+		// Updated meanwhile: it was there since its claims were held.
 		next, err = k.idps.Get(ctx, rec.Value.TenantID, row.ID)
 		if err == nil && next.Value.Epoch != rec.Epoch {
 			err = store.ErrNotFound // deleted, and made again by somebody else
@@ -78,30 +102,72 @@ func (k *Keeper) create(ctx context.Context, rec idpRecord) (store.Row[idpRecord
 	return next, record.Fault(err, thing)
 }
 
-// claim makes or takes over the claim of the record's pool.
-func (k *Keeper) claim(ctx context.Context, rec idpRecord) (store.Row[claim], error) {
-	tenant, id := rec.Value.TenantID, claimID(&rec.Value)
+// take makes or takes over claims, all or none.
+func (k *Keeper) take(ctx context.Context, rec *idpRecord, wants []want) ([]store.Row[claim], error) {
+	mine := make([]store.Row[claim], 0, len(wants))
+	for _, w := range wants {
+		row, err := k.claim(ctx, rec, w)
+		if err != nil {
+			return nil, errors.Join(err, k.drop(ctx, mine))
+		}
+		mine = append(mine, row)
+	}
+	return mine, nil
+}
+
+// drop gives claims up that were taken and not changed since.
+func (k *Keeper) drop(ctx context.Context, mine []store.Row[claim]) error {
+	var errs []error
+	for _, row := range mine {
+		errs = append(errs, ignore(k.claims.DeleteIf(ctx, row.Tenant, row.ID, row.Rev)))
+	}
+	return errors.Join(errs...)
+}
+
+// hold confirms claims, once what they are for is written. It keeps mine at the
+// revisions that it made.
+func (k *Keeper) hold(ctx context.Context, p *IDP, wants []want, mine []store.Row[claim]) error {
+	for i := range mine {
+		mine[i].Value.Held = true
+		row, err := k.claims.Swap(ctx, p.TenantID, mine[i].ID, mine[i].Rev, mine[i].Value)
+		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
+			err = p.errTaken(wants[i], err)
+		}
+		if err != nil {
+			return err
+		}
+		mine[i] = row
+	}
+	return nil
+}
+
+// claim makes or takes over one claim for a record.
+func (k *Keeper) claim(ctx context.Context, rec *idpRecord, w want) (store.Row[claim], error) {
+	tenant := rec.Value.TenantID
 	c := claim{IDP: rec.Value.ID, Epoch: rec.Epoch, Lease: k.config.Now().Add(lease)}
 	for {
-		row, err := k.claims.Create(ctx, tenant, id, c)
+		row, err := k.claims.Create(ctx, tenant, w.id, c)
 		if !errors.Is(err, store.ErrExists) {
 			return row, err
 		}
-		row, err = k.claims.Get(ctx, tenant, id)
+		row, err = k.claims.Get(ctx, tenant, w.id)
 		if errors.Is(err, store.ErrNotFound) {
 			continue // released between the two
 		}
 		if err != nil {
 			return row, err
 		}
-		void, err := k.void(ctx, tenant, rec.Value.WorkspaceID, rec.WorkspaceEpoch, row.Value)
+		free := row.Value.Epoch == rec.Epoch // what it had before
+		if !free {
+			free, err = k.void(ctx, &rec.Value, rec.WorkspaceEpoch, row.Value, w)
+		}
 		if err != nil {
 			return row, err
 		}
-		if !void {
-			return row, errSecond(nil)
+		if !free {
+			return row, rec.Value.errTaken(w, nil)
 		}
-		row, err = k.claims.Swap(ctx, tenant, id, row.Rev, c)
+		row, err = k.claims.Swap(ctx, tenant, w.id, row.Rev, c)
 		if ignore(err) == nil && err != nil {
 			continue // somebody else was faster: look again
 		}
@@ -109,16 +175,21 @@ func (k *Keeper) claim(ctx context.Context, rec idpRecord) (store.Row[claim], er
 	}
 }
 
-// void tells whether a claim of a workspace at this epoch stands for nothing.
-func (k *Keeper) void(ctx context.Context, tenant, workspace, epoch string, c claim) (bool, error) {
+// void tells whether a claim in the workspace of p at this epoch stands for
+// nothing.
+func (k *Keeper) void(ctx context.Context, p *IDP, epoch string, c claim, w want) (bool, error) {
 	if !c.Held {
 		return k.config.Now().After(c.Lease), nil
 	}
-	row, err := k.idps.Get(ctx, tenant, store.ID(workspace, c.IDP))
+	row, err := k.idps.Get(ctx, p.TenantID, store.ID(p.WorkspaceID, c.IDP))
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}
-	return row.Value.Epoch != c.Epoch || row.Value.WorkspaceEpoch != epoch, err
+	gone := row.Value.Epoch != c.Epoch || row.Value.WorkspaceEpoch != epoch
+	if w.domain != "" {
+		gone = gone || !slices.Contains(row.Value.Value.Discovery.Domains, w.domain)
+	}
+	return gone, err
 }
 
 // insert stores a record, over one of a former workspace with the same ids.
@@ -159,18 +230,24 @@ func (k *Keeper) abandoned(ctx context.Context, old store.Row[idpRecord], epoch 
 	if !old.Value.Pending {
 		return false, nil
 	}
-	row, err := k.claims.Get(ctx, old.Tenant, claimID(&old.Value.Value))
-	if errors.Is(err, store.ErrNotFound) {
-		return true, nil
+	for _, w := range old.Value.Value.wants() {
+		row, err := k.claims.Get(ctx, old.Tenant, w.id)
+		if errors.Is(err, store.ErrNotFound) {
+			return true, nil
+		}
+		if err != nil || row.Value.Epoch != old.Value.Epoch {
+			return err == nil, err
+		}
+		if row.Value.Held {
+			continue
+		}
+		if !k.config.Now().After(row.Value.Lease) {
+			return false, nil
+		}
+		err = k.claims.DeleteIf(ctx, old.Tenant, row.ID, row.Rev)
+		return err == nil, ignore(err)
 	}
-	if err != nil || row.Value.Epoch != old.Value.Epoch {
-		return err == nil, err
-	}
-	if row.Value.Held || !k.config.Now().After(row.Value.Lease) {
-		return false, nil
-	}
-	err = k.claims.DeleteIf(ctx, old.Tenant, row.ID, row.Rev)
-	return err == nil, ignore(err)
+	return false, nil
 }
 
 // there tells whether a row is an IDP of its workspace at this epoch.
@@ -182,11 +259,16 @@ func (k *Keeper) there(ctx context.Context, row store.Row[idpRecord], epoch stri
 	if !r.Pending {
 		return true, nil
 	}
-	c, err := k.claims.Get(ctx, row.Tenant, claimID(&r.Value))
-	if errors.Is(err, store.ErrNotFound) {
-		return false, nil
+	for _, w := range r.Value.wants() {
+		c, err := k.claims.Get(ctx, row.Tenant, w.id)
+		if errors.Is(err, store.ErrNotFound) {
+			return false, nil
+		}
+		if err != nil || !c.Value.Held || c.Value.Epoch != r.Epoch {
+			return false, err
+		}
 	}
-	return c.Value.Held && c.Value.Epoch == r.Epoch, err
+	return true, nil
 }
 
 // still fails when the parents of a record have gone since they were looked up:
@@ -196,7 +278,7 @@ func (k *Keeper) still(ctx context.Context, rec *idpRecord) error {
 	if err != nil {
 		return err
 	}
-	pool, err := k.pool(ctx, &rec.Value)
+	pool, err := k.parent(ctx, &rec.Value)
 	if err != nil {
 		return err
 	}
@@ -206,13 +288,17 @@ func (k *Keeper) still(ctx context.Context, rec *idpRecord) error {
 	return nil
 }
 
-// release removes the claim of a record that is gone, unless it is another's.
+// release removes the claims of a record that is gone, unless they are another's.
 func (k *Keeper) release(ctx context.Context, rec idpRecord) error {
-	row, err := k.claims.Get(ctx, rec.Value.TenantID, claimID(&rec.Value))
-	if err == nil && row.Value.Epoch == rec.Epoch {
-		err = k.claims.DeleteIf(ctx, rec.Value.TenantID, row.ID, row.Rev)
+	var errs []error
+	for _, w := range rec.Value.wants() {
+		row, err := k.claims.Get(ctx, rec.Value.TenantID, w.id)
+		if err == nil && row.Value.Epoch == rec.Epoch {
+			err = k.claims.DeleteIf(ctx, rec.Value.TenantID, row.ID, row.Rev)
+		}
+		errs = append(errs, ignore(err))
 	}
-	return ignore(err)
+	return errors.Join(errs...)
 }
 
 // ignore drops the errors that say that there is nothing left to clean up.

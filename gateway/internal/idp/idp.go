@@ -10,14 +10,12 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
-// IdentityPool is the method of an IDP that stands for an identity pool.
-const IdentityPool = "identity_pool"
-
 // version of the published type (admin.yaml, IDPBase).
 const version = 3
 
 // IDP is one connection of a workspace to a source of identities. Its JSON is
-// the published type IdentityPoolIDP (published API 16.2). IDPs from a keeper have
+// the published type IDPBase with the settings nested under their method
+// (published API 16.2); credentials are never part of it. IDPs from a keeper have
 // every default filled in and are the caller's own.
 type IDP struct {
 	ID             string `json:"id"`
@@ -38,12 +36,18 @@ type IDP struct {
 	Attributes []authctx.Attribute `json:"attributes"` // absent: predefined
 	Mappings   []authctx.Mapping   `json:"mappings"`   // absent: predefined
 
+	Settings       Settings        `json:"settings,omitzero"` // of its method; none for an identity pool
 	Discovery      Discovery       `json:"discovery_settings"`
-	JIT            json.RawMessage `json:"jit"` // an object; stored and given back
+	JIT            json.RawMessage `json:"jit"` // an object, given back as it came: see Provisioning
 	SSO            SSO             `json:"sso_settings"`
 	Configuration  Configuration   `json:"config"`
 	PostAuthnAppID *string         `json:"post_authn_app_id"` // nil: none
 	TokenExchange  TokenExchange   `json:"token_exchange_settings"`
+
+	// Credentials are what a write gives, and what Reveal opens. Whatever a write
+	// leaves out stays as it was.
+	Credentials *Credentials `json:"-"`
+	Sealed      string       `json:"-"` // the credentials as they are stored
 
 	Epoch          string `json:"-"` // random; another one after a deletion and a new creation
 	WorkspaceEpoch string `json:"-"` // of its workspace when it was made
@@ -104,6 +108,7 @@ func (p *IDP) fill() {
 	if p.Attributes == nil {
 		p.Attributes = authctx.Predefined()
 	}
+	p.fillMethod()
 	p.fillMappings()
 	p.fillDomains()
 	if len(p.JIT) == 0 || string(p.JIT) == "null" {
@@ -116,7 +121,7 @@ func (p *IDP) fill() {
 
 func (p *IDP) fillMappings() {
 	if p.Mappings == nil {
-		p.Mappings = authctx.PredefinedMappings()
+		p.Mappings = predefinedMappings(p.Method)
 		return
 	}
 	p.Mappings = slices.Clone(p.Mappings)

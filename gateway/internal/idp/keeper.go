@@ -31,7 +31,12 @@ type Config struct {
 	Changed func(context.Context, changes.Entry) error
 	// Record keeps an audit event.
 	Record func(context.Context, audit.Event) error
-	Now    func() time.Time // nil: time.Now
+	// Ring seals credentials. Without it there are IDPs of pools and login pages
+	// only.
+	Ring *vault.Ring
+	// Clients makes the clients of custom IDPs. Without it there are none.
+	Clients Clients
+	Now     func() time.Time // nil: time.Now
 }
 
 // idpRecord is an IDP as it is stored, under workspace and id.
@@ -40,16 +45,21 @@ type idpRecord struct {
 	Epoch          string `json:"epoch"`
 	WorkspaceEpoch string `json:"workspace_epoch"`
 	PoolEpoch      string `json:"pool_epoch"`
-	Pending        bool   `json:"pending,omitempty"` // there only if its claim says so
+	Sealed         string `json:"sealed,omitempty"`  // Credentials
+	Pending        bool   `json:"pending,omitempty"` // there only if its claims say so
 }
 
 func (r *idpRecord) byPool() (store.Key, bool) {
+	if r.Value.IdentityPoolID == "" {
+		return store.Key{}, false
+	}
 	return store.Key{Equal: r.Value.IdentityPoolID, Order: store.ID(r.Value.WorkspaceID, r.Value.ID)}, true
 }
 
 func open(row store.Row[idpRecord]) IDP {
 	p := row.Value.Value
 	p.Epoch, p.WorkspaceEpoch, p.PoolEpoch, p.Rev = row.Value.Epoch, row.Value.WorkspaceEpoch, row.Value.PoolEpoch, row.Rev
+	p.Sealed = row.Value.Sealed
 	return p
 }
 
@@ -82,11 +92,13 @@ func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	return &Keeper{config: c, idps: idps, claims: claims}, nil
 }
 
-// Create connects a pool to the workspace p.WorkspaceID of p.TenantID and
-// returns the IDP with id, epochs and defaults filled in. Errors: NotFound for
-// the workspace; Unprocessable for a bad member, an id that is taken, an unknown
-// pool, and a pool that has an IDP in the workspace already. Of several racing
-// creators for one pool at most one succeeds.
+// Create connects a source of identities to the workspace p.WorkspaceID of
+// p.TenantID and returns the IDP with id, epochs and defaults filled in, without
+// its credentials. Errors: NotFound for the workspace; Unprocessable for a bad
+// member, an id that is taken, an unknown pool, a pool that has an IDP in the
+// workspace already, and an e-mail domain of another IDP. Of several racing
+// creators for one pool or domain at most one succeeds. A custom IDP gets a
+// client of its own.
 func (k *Keeper) Create(ctx context.Context, p IDP) (IDP, error) {
 	p.ClientID = ""
 	p.fill()
@@ -97,20 +109,38 @@ func (k *Keeper) Create(ctx context.Context, p IDP) (IDP, error) {
 	if err := p.check(); err != nil {
 		return IDP{}, err
 	}
-	pool, err := k.pool(ctx, &p)
+	credentials, err := p.takeCredentials(nil)
 	if err != nil {
 		return IDP{}, err
 	}
-	rec := idpRecord{Value: p, Epoch: vault.NewID(), WorkspaceEpoch: workspace, PoolEpoch: pool.Epoch, Pending: true}
-	row, err := k.create(ctx, rec)
+	pool, err := k.parent(ctx, &p)
 	if err != nil {
 		return IDP{}, err
+	}
+	sealed, err := seal(k.config.Ring, &p, credentials)
+	if err != nil {
+		return IDP{}, err
+	}
+	if err := k.pair(ctx, &p); err != nil {
+		return IDP{}, err
+	}
+	p.Credentials, p.Sealed = nil, ""
+	row, err := k.create(ctx, idpRecord{Value: p, Epoch: vault.NewID(), WorkspaceEpoch: workspace, PoolEpoch: pool.Epoch, Sealed: sealed})
+	if err != nil {
+		return IDP{}, errors.Join(err, k.unpair(context.WithoutCancel(ctx), &p))
 	}
 	return k.written(ctx, row, "created")
 }
 
-// pool looks up the pool of an IDP and names the IDP after it.
-func (k *Keeper) pool(ctx context.Context, p *IDP) (Pool, error) {
+// parent looks up the pool that an IDP stands for, the zero one when it stands
+// for none, and names the IDP where the caller did not.
+func (k *Keeper) parent(ctx context.Context, p *IDP) (Pool, error) {
+	if p.Method != IdentityPool {
+		if p.Name == "" {
+			p.Name = p.defaultName()
+		}
+		return Pool{}, nil
+	}
 	pool, err := k.config.Pool(ctx, p.TenantID, p.IdentityPoolID)
 	if fault.Is(err, fault.NotFound) {
 		return Pool{}, &fault.Error{Kind: fault.Unprocessable, Field: "identity_pool_id", Public: "There is no such identity pool.", Cause: err}
@@ -119,6 +149,13 @@ func (k *Keeper) pool(ctx context.Context, p *IDP) (Pool, error) {
 		p.Name = pool.Name
 	}
 	return pool, err
+}
+
+// Reveal opens the credentials of an IDP from a keeper into p.Credentials; nil
+// when there are none. The caller keeps them out of lists, logs and events.
+func (k *Keeper) Reveal(p *IDP) (err error) {
+	p.Credentials, err = unseal(k.config.Ring, p)
+	return err
 }
 
 // Get returns an IDP of a workspace. NotFound for the workspace or the IDP.
@@ -147,53 +184,7 @@ func (k *Keeper) find(ctx context.Context, tenant, workspace, id, epoch string) 
 	return row, err
 }
 
-// Update replaces an IDP as a whole: members that are missing go back to their
-// defaults. Pool, method, client and epochs stay. p.Rev 0 means whatever
-// revision it is. Errors: NotFound, Stale, Unprocessable.
-func (k *Keeper) Update(ctx context.Context, p IDP) (IDP, error) {
-	epoch, err := k.config.Workspace(ctx, p.TenantID, p.WorkspaceID)
-	if err != nil {
-		return IDP{}, err
-	}
-	was, err := k.find(ctx, p.TenantID, p.WorkspaceID, p.ID, epoch)
-	if err != nil {
-		return IDP{}, record.Fault(err, thing)
-	}
-	p.fill()
-	p.ClientID = was.Value.Value.ClientID
-	if err := p.check(); err != nil {
-		return IDP{}, err
-	}
-	if err := k.samePool(ctx, &p, was.Value); err != nil {
-		return IDP{}, err
-	}
-	row, err := record.Change(ctx, k.idps, p.TenantID, was.ID, p.Rev, func(r *idpRecord) error {
-		if r.Epoch != was.Value.Epoch {
-			return store.ErrNotFound
-		}
-		r.Value, r.Pending = p, false
-		return nil
-	})
-	if err != nil {
-		return IDP{}, record.Fault(err, thing)
-	}
-	return k.written(ctx, row, "updated")
-}
-
-// samePool refuses an update that would put other people behind the IDP: users
-// of another pool may have the same ids, and so the same subjects.
-func (k *Keeper) samePool(ctx context.Context, p *IDP, was idpRecord) error {
-	if p.IdentityPoolID != was.Value.IdentityPoolID {
-		return fault.At(fault.Unprocessable, "identity_pool_id", "cannot be changed: delete the IDP and create another one")
-	}
-	pool, err := k.pool(ctx, p)
-	if err == nil && pool.Epoch != was.PoolEpoch {
-		return fault.At(fault.Unprocessable, "identity_pool_id", "names a pool that was deleted and made again: delete the IDP and create another one")
-	}
-	return err
-}
-
-// Delete removes an IDP. The caller ends its sessions first; that those which
+// Delete removes an IDP, and the client of a custom one. The caller ends its sessions first; that those which
 // begin meanwhile end as well is what the epoch is for. rev 0 means whatever
 // revision it is. Errors: NotFound, Stale.
 func (k *Keeper) Delete(ctx context.Context, tenant, workspace, id string, rev int64) error {
@@ -207,6 +198,9 @@ func (k *Keeper) Delete(ctx context.Context, tenant, workspace, id string, rev i
 	}
 	// A claim that stays behind is void, since its IDP is gone.
 	_ = k.release(ctx, row.Value)
+	if err := k.unpair(ctx, &row.Value.Value); err != nil {
+		return err
+	}
 	_, err = k.written(ctx, row, "deleted")
 	return err
 }
@@ -284,7 +278,20 @@ func (k *Keeper) list(ctx context.Context, tenant string, q store.Query, epoch f
 // Purge removes what is kept for a workspace that is being deleted. It tells
 // nobody, and may be repeated after a failure.
 func (k *Keeper) Purge(ctx context.Context, tenant, workspace string) error {
-	if err := purge(ctx, k.idps, tenant, workspace); err != nil {
+	var paired []IDP
+	err := k.idps.All(ctx, tenant, store.Query{Equal: store.Prefix(workspace)}, func(row store.Row[idpRecord]) bool {
+		if row.Value.Value.Method == Custom {
+			paired = append(paired, open(row))
+		}
+		return true
+	})
+	for i := range paired {
+		err = errors.Join(err, k.unpair(ctx, &paired[i]))
+	}
+	if err == nil {
+		err = purge(ctx, k.idps, tenant, workspace)
+	}
+	if err != nil {
 		return err
 	}
 	return purge(ctx, k.claims, tenant, workspace)

@@ -121,7 +121,7 @@ func TestCreateRefused(t *testing.T) {
 		{"unknown pool", `{"identity_pool_id":"nobody"}`, "identity_pool_id"},
 		{"bad id", `{"id":"a/b","identity_pool_id":"people"}`, "id"},
 		{"dot id", `{"id":"..","identity_pool_id":"people"}`, "id"},
-		{"other method", `{"method":"oidc","identity_pool_id":"people"}`, "method"},
+		{"other method", `{"method":"saml"}`, "method"},
 		{"long name", `{"name":"` + strings.Repeat("x", 201) + `","identity_pool_id":"people"}`, "name"},
 		{"control in name", `{"name":"a\u0007","identity_pool_id":"people"}`, "name"},
 		{"script as logo", `{"logo_uri":"javascript:alert(1)","identity_pool_id":"people"}`, "logo_uri"},

@@ -3,16 +3,19 @@ package idp_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/changes"
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // world is a keeper with the workspaces and pools around it.
@@ -22,6 +25,8 @@ type world struct {
 	store  *store.Store
 	faulty *storetest.Faulty
 	clock  *storetest.Clock
+	ring   *vault.Ring
+	paired *fakeClients
 
 	mu         sync.Mutex
 	workspaces map[string]string // "tenant/workspace" -> epoch
@@ -43,6 +48,7 @@ func newWorld(t testing.TB) *world {
 func newWorldOn(t testing.TB, d store.Driver) *world {
 	t.Helper()
 	w := &world{
+		ring: newRing(t), paired: &fakeClients{made: map[string]client.Client{}},
 		t: t, faulty: storetest.NewFaulty(d), clock: storetest.NewClock(start),
 		workspaces: map[string]string{"acme/main": "w1", "acme/other": "w2", "beta/main": "w3"},
 		pools: map[string]idp.Pool{
@@ -51,7 +57,7 @@ func newWorldOn(t testing.TB, d store.Driver) *world {
 	}
 	w.store = store.New(w.faulty, w.clock.Now)
 	k, err := idp.Open(t.Context(), w.store, idp.Config{
-		Now: w.clock.Now, Workspace: w.workspace, Pool: w.pool,
+		Now: w.clock.Now, Workspace: w.workspace, Pool: w.pool, Ring: w.ring, Clients: w.paired,
 		Changed: func(_ context.Context, e changes.Entry) error {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -70,6 +76,40 @@ func newWorldOn(t testing.TB, d store.Driver) *world {
 	}
 	w.keeper = k
 	return w
+}
+
+// fakeClients stands for the clients of the workspace system.
+type fakeClients struct {
+	mu   sync.Mutex
+	made map[string]client.Client
+	err  error
+}
+
+func (f *fakeClients) Create(_ context.Context, c client.Client) (client.Client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return client.Client{}, f.err
+	}
+	c.ClientID = fmt.Sprintf("client-%d", len(f.made))
+	f.made[c.ClientID] = c
+	return c, nil
+}
+
+func (f *fakeClients) Delete(_ context.Context, _, id string, _ int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.made[id]; !ok {
+		return fault.New(fault.NotFound, "no client", nil)
+	}
+	delete(f.made, id)
+	return f.err
+}
+
+func (f *fakeClients) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.made)
 }
 
 func (w *world) workspace(_ context.Context, tenant, workspace string) (string, error) {
