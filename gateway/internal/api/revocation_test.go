@@ -10,6 +10,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
@@ -57,7 +58,7 @@ func (p *signedIn) alive(ctx context.Context) string {
 	p.w.ok(err)
 	c, err := p.w.clients.Clients.Get(ctx, "acme", p.client)
 	p.w.ok(err)
-	if _, err := p.w.signin.Redeem(ctx, space, &c, p.code, "https://app.test/cb", ""); err == nil {
+	if _, err := p.w.signin.Redeem(ctx, space, &c, signin.Holder{}, signin.Redemption{Code: p.code, RedirectURI: "https://app.test/cb"}); err == nil {
 		list = append(list, "code")
 	}
 	if _, err := p.w.signin.Refresh(ctx, space, &c, signin.Holder{}, p.offline, nil); err == nil {

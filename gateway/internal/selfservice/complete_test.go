@@ -11,6 +11,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/pool/credential"
 	"github.com/gatepost/gatepost/gateway/internal/selfservice"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/store"
 )
 

@@ -123,7 +123,9 @@ func TestClientsHearOfTheEnd(t *testing.T) {
 	t.Parallel()
 	key := tenant.Key{Tenant: "default", Workspace: "default"}
 	for name, end := range map[string]func(w *signintest.World, on *session.Session) error{
-		"sign-out": func(w *signintest.World, on *session.Session) error { return w.Sessions.End(t.Context(), on.Tenant, on.ID) },
+		"sign-out": func(w *signintest.World, on *session.Session) error {
+			return w.Sessions.End(t.Context(), on.Tenant, on.ID)
+		},
 		"user": func(w *signintest.World, on *session.Session) error {
 			return w.Signin.EndUser(t.Context(), on.Tenant, on.Pool, on.User)
 		},
