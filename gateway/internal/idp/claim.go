@@ -176,16 +176,17 @@ func (k *Keeper) claim(ctx context.Context, rec *idpRecord, w want) (store.Row[c
 }
 
 // void tells whether a claim in the workspace of p at this epoch stands for
-// nothing.
+// nothing. Somebody who stopped in the middle of an update may have written an IDP
+// with a domain whose claim is not held: what is there counts.
 func (k *Keeper) void(ctx context.Context, p *IDP, epoch string, c claim, w want) (bool, error) {
-	if !c.Held {
+	if !c.Held && (w.domain == "" || !k.config.Now().After(c.Lease)) {
 		return k.config.Now().After(c.Lease), nil
 	}
 	row, err := k.idps.Get(ctx, p.TenantID, store.ID(p.WorkspaceID, c.IDP))
 	if errors.Is(err, store.ErrNotFound) {
 		return true, nil
 	}
-	gone := row.Value.Epoch != c.Epoch || row.Value.WorkspaceEpoch != epoch
+	gone := row.Value.Epoch != c.Epoch || row.Value.WorkspaceEpoch != epoch || !c.Held && row.Value.Pending
 	if w.domain != "" {
 		gone = gone || !slices.Contains(row.Value.Value.Discovery.Domains, w.domain)
 	}

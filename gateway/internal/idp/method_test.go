@@ -23,6 +23,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/idp"
 	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/store/storetest"
 )
 
 func oidcIDP(id string, alter func(*idp.IDP)) idp.IDP {
@@ -241,6 +242,9 @@ func TestCredentials(t *testing.T) {
 		{func(p *idp.IDP) { p.Settings.OIDC.AuthenticationMethod = idp.AuthNone }, ""},
 	} {
 		got, err := update(c.alter)
+		if got.Credentials != nil {
+			t.Error("an update shows credentials")
+		}
 		if err != nil || secret(got) != c.want {
 			t.Errorf("%v, secret %q, want %q", err, secret(got), c.want)
 		}
@@ -329,6 +333,7 @@ func TestDomains(t *testing.T) {
 	if err := update("b", "three.example", "one.example"); err != nil {
 		t.Errorf("a domain that was given up: %v", err)
 	}
+	w.clock.Advance(2 * time.Minute) // every lease is over
 	want(t, update("a", "one.example"), fault.Unprocessable, "discovery_settings.domains[0]")
 	if err := w.keeper.Delete(t.Context(), "acme", "main", "b", 0); err != nil {
 		t.Fatal(err)
@@ -385,6 +390,49 @@ func TestRacingForADomain(t *testing.T) {
 		}
 		if won.Load() != 1 || holders != 1 {
 			t.Fatalf("%d winners, %d holders", won.Load(), holders)
+		}
+	}
+}
+
+// However far an update or a creation got when its process ended, the domain is
+// one IDP's or free, and never stuck.
+func TestDomainAfterAnEndHalfway(t *testing.T) {
+	t.Parallel()
+	has := func(p *idp.IDP) { p.Discovery.Domains = []string{"one.example"} }
+	for n := range 14 {
+		for _, effect := range []bool{false, true} {
+			for _, creating := range []bool{false, true} {
+				d := &dying{Driver: storetest.Memory(t), effect: effect}
+				d.left.Store(1 << 30)
+				w := newWorldOn(t, d)
+				w.make(oidcIDP("b", nil))
+				if !creating {
+					w.make(oidcIDP("a", nil))
+				}
+				d.left.Store(int64(n + 1))
+				if creating {
+					_, _ = w.keeper.Create(t.Context(), oidcIDP("a", has))
+				} else {
+					_, _ = w.keeper.Update(t.Context(), oidcIDP("a", has))
+				}
+				d.left.Store(1 << 30)
+				d.stopped.Store(false)
+				w.clock.Advance(2 * time.Minute)
+				_, err := w.keeper.Update(t.Context(), oidcIDP("b", has))
+				list, listed := w.keeper.List(t.Context(), "acme", "main")
+				if listed != nil {
+					t.Fatal(listed)
+				}
+				var holders []string
+				for _, p := range list {
+					if len(p.Discovery.Domains) > 0 {
+						holders = append(holders, p.ID)
+					}
+				}
+				if len(holders) != 1 || (holders[0] == "b") != (err == nil) {
+					t.Errorf("%d, effect %v, creating %v: %v have it, %v", n, effect, creating, holders, err)
+				}
+			}
 		}
 	}
 }

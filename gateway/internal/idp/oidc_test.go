@@ -337,3 +337,28 @@ func TestRefusedByProvider(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a provider answers as an ID token: nobody is signed in by it unless
+// the provider's key made it, and nothing panics.
+func FuzzIDToken(f *testing.F) {
+	w := newRemoteWorld(f, nil)
+	right := signed(f, jose.ES256, w.provider.key, "one", []byte(`{"iss":"x","aud":["gp"],"sub":"ann"}`))
+	head, rest, _ := strings.Cut(right, ".")
+	for _, seed := range []string{
+		"", ".", "..", "...", right, head + ".", head + ".e30." + strings.Repeat("A", 86), "eyJhbGciOiJub25lIn0." + rest, "{}", "e30.e30.e30",
+		"eyJhbGciOiJFUzI1NiIsImtpZCI6Im9uZSIsImNyaXQiOlsiYiJdfQ." + rest, "eyJhbGciOiJFUzI1NiIsImI2NCI6ZmFsc2V9." + rest,
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, token string) {
+		w.t, w.provider.t = t, t
+		w.provider.do(func() { w.provider.sign = func([]byte) string { return token } })
+		who, err := w.signIn()
+		if err == nil || who.Subject != "" {
+			t.Errorf("%q signed %q in", token, who.Subject)
+		}
+		if err != nil && idp.ReasonOf(err) == "" {
+			t.Errorf("no reason: %v", err)
+		}
+	})
+}

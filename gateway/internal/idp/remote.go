@@ -96,7 +96,7 @@ func flowAAD(p *IDP) string {
 }
 
 // Begin returns the address of the provider to send the browser to and the
-// sealed flow to keep with the login until it comes back, about 400 bytes. The
+// sealed flow to keep with the login until it comes back, about 600 bytes. The
 // error is one of ReasonDiscovery or ReasonBusy: see RefusedError.
 func (r *Remote) Begin(ctx context.Context, p IDP, b Beginning) (address, sealed string, err error) {
 	if p.Method != OIDC || p.Settings.OIDC == nil {
