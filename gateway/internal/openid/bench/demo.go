@@ -119,8 +119,7 @@ func (d *demo) api(ctx context.Context, token, method, path, body string, into a
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Content-Type", "application/json")
-	_, err = do(d.http, r, into)
-	return err
+	return do(d.http, r, nil, into)
 }
 
 // grant goes through an authorization code flow, and signs in the first time.
@@ -131,28 +130,28 @@ func (d *demo) grant(ctx context.Context) (tokens, error) {
 		return tokens{}, err
 	}
 	var page string
-	res, err := do(d.http, r, &page)
-	if err != nil {
+	var back place
+	if err := do(d.http, r, &back, &page); err != nil {
 		return tokens{}, err
 	}
 	if csrf := regexp.MustCompile(`name="csrf_token" value="([^"]+)"`).FindStringSubmatch(page); csrf != nil {
 		form := url.Values{"csrf_token": {csrf[1]}, "identifier": {d.Users[0].Identifier}, "password": {d.Users[0].Password}}
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, res.Request.URL.String(), strings.NewReader(form.Encode()))
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, back.at.String(), strings.NewReader(form.Encode()))
 		if err != nil {
 			return tokens{}, err
 		}
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Origin", d.BaseURL)
-		if res, err = do(d.http, r, nil); err != nil {
+		if err := do(d.http, r, &back, nil); err != nil {
 			return tokens{}, err
 		}
 	}
-	back, err := res.Location()
-	if err != nil || back.Query().Get("code") == "" {
-		return tokens{}, fmt.Errorf("no code: %v %w", back, err)
+	to, err := url.Parse(back.location)
+	if err != nil || to.Query().Get("code") == "" {
+		return tokens{}, errors.Join(fmt.Errorf("no code: %s", back.location), err)
 	}
 	return ask(ctx, d.http, d.issuer()+"/oauth2/token", d.client.ID, d.client.Secret, url.Values{
-		"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {callback},
+		"grant_type": {"authorization_code"}, "code": {to.Query().Get("code")}, "redirect_uri": {callback},
 	})
 }
 
@@ -181,8 +180,7 @@ func post(ctx context.Context, via *http.Client, endpoint, id, secret string, fo
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Authorization", basic(id, secret))
-	_, err = do(via, r, into)
-	return err
+	return do(via, r, nil, into)
 }
 
 // signedBy fails unless client_credentials gives a JWT access token signed as it
@@ -207,30 +205,39 @@ func signedBy(ctx context.Context, via *http.Client, endpoint, id, secret, alg s
 	return nil
 }
 
+// place is where a request ended, and where its answer leads.
+type place struct {
+	at       *url.URL
+	location string
+}
+
 // do sends a request and reads the answer into a string or, from JSON, into
-// anything else.
-func do(via *http.Client, r *http.Request, into any) (*http.Response, error) {
+// anything else. where and into may be nil.
+func do(via *http.Client, r *http.Request, where *place, into any) error {
 	res, err := via.Do(r)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = res.Body.Close() }()
 	raw, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if res.StatusCode >= http.StatusBadRequest {
-		return nil, fmt.Errorf("%s %s: %s: %.500s", r.Method, r.URL, res.Status, raw)
+		return fmt.Errorf("%s %s: %s: %.500s", r.Method, r.URL, res.Status, raw)
+	}
+	if where != nil {
+		*where = place{res.Request.URL, res.Header.Get("Location")}
 	}
 	switch into := into.(type) {
 	case nil:
-		return res, nil
+		return nil
 	case *string:
 		*into = string(raw)
-		return res, nil
+		return nil
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: not JSON: %.200s", r.URL, raw), err)
+		return errors.Join(fmt.Errorf("%s: not JSON: %.200s", r.URL, raw), err)
 	}
-	return res, nil
+	return nil
 }

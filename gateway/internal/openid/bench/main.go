@@ -51,7 +51,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.program, "gatepost", "bin/gatepost", "a built gatepost: its demo is measured")
 	flag.StringVar(&o.cache, "cache", "", "where oidc-provider is kept; default: the user's cache directory")
-	flag.StringVar(&o.only, "only", "", "comma-separated parts of the names to measure; default: all")
+	flag.StringVar(&o.only, "only", "", "parts of the names to measure, with semicolons between them; default: all")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often each is measured")
 	flag.DurationVar(&o.duration, "duration", 5*time.Second, "of one measurement")
 	flag.IntVar(&o.conns, "connections", 64, "of wrk")
@@ -104,7 +104,7 @@ type subject struct {
 // add takes a subject in, unless the flags leave it out.
 func (b *bench) add(s *subject) {
 	wanted := func(part string) bool { return strings.Contains(s.Name, strings.TrimSpace(part)) }
-	if slices.ContainsFunc(strings.Split(b.only, ","), wanted) {
+	if slices.ContainsFunc(strings.Split(b.only, ";"), wanted) {
 		b.subjects = append(b.subjects, s)
 	}
 }

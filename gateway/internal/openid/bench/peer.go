@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/web/load"
 )
@@ -56,8 +57,9 @@ func (b *bench) startPeer(ctx context.Context, home, name string, workers int) e
 	}
 	s := &subject{peer: true, tokens: true}
 	s.Name, s.Address, s.Process = name+": client_credentials, ES256", "http://"+address+"/token", p
+	via := &http.Client{Timeout: 20 * time.Second}
 	err = load.Await(ctx, func(ctx context.Context) error {
-		return signedBy(ctx, http.DefaultClient, s.Address, peerClient, peerSecret, "ES256")
+		return signedBy(ctx, via, s.Address, peerClient, peerSecret, "ES256")
 	})
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, p.Output())

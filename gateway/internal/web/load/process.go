@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net"
-	"os"
 	"os/exec"
 	"syscall"
 	"time"
@@ -33,7 +32,7 @@ type Programs struct{ started []*Process }
 // this process.
 func (s *Programs) Launch(ctx context.Context, env []string, name string, args ...string) (*Process, error) {
 	p := &Process{cmd: exec.CommandContext(ctx, name, args...), done: make(chan struct{}), out: &bytes.Buffer{}} //nolint:gosec // the caller's own list of programs
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(p.cmd.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = 5 * time.Second
