@@ -33,8 +33,8 @@ type tunnel struct {
 const (
 	smallCopy = 4 << 10
 	largeCopy = 32 << 10
-	grace     = 5 * time.Second // for the other end, after one has closed
-	farewell  = time.Second     // for the client to answer a close frame
+	grace     = 5 * time.Second        // for the other end, after one has closed
+	farewell  = 300 * time.Millisecond // for the client to answer a close frame
 )
 
 // What a WebSocket client is told.

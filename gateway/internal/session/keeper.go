@@ -106,13 +106,39 @@ var errNone = fault.New(fault.Unauthenticated, "You are not signed in.", nil)
 // Start stores a new session on the base host and returns the secret for its
 // cookie. The lifetimes of s that are zero become the keeper's.
 func (k *Keeper) Start(ctx context.Context, tenant string, s Session) (secret string, _ *Session, err error) {
+	secret, draft := k.Draft(tenant, s)
+	return secret, draft, k.Keep(ctx, draft)
+}
+
+// Draft is the first half of Start: a session that nobody finds before Keep has
+// stored it. What hangs on it can be written at the same time.
+func (k *Keeper) Draft(tenant string, s Session) (secret string, _ *Session) {
 	now := k.Now()
 	s.Created, s.Touched = now, now
 	s.Idle = orElse(s.Idle, k.Idle)
 	if s.Expires.IsZero() {
 		s.Expires = now.Add(k.Absolute)
 	}
-	return k.create(ctx, tenant, s)
+	return draft(tenant, s)
+}
+
+func draft(tenant string, s Session) (secret string, _ *Session) {
+	secret = vault.NewSecret()
+	s.ID, s.Tenant, s.memo = vault.Hash(secret), tenant, &memo{}
+	return secret, &s
+}
+
+// Keep stores a draft. One that a revocation ended meanwhile gives
+// fault.Unauthenticated.
+func (k *Keeper) Keep(ctx context.Context, s *Session) error {
+	row, err := k.table.Create(ctx, s.Tenant, s.ID, *s)
+	if err != nil {
+		return err
+	}
+	if k.Dead(k.remember(row).s) {
+		return errNone
+	}
+	return nil
 }
 
 // Child stores a session for one app host that ends with its parent, or
@@ -124,23 +150,9 @@ func (k *Keeper) Child(ctx context.Context, tenant, parent, host string) (secret
 		return "", nil, err
 	}
 	s := *p
-	s.memo = nil
 	s.Parent, s.Host, s.Touched = p.ID, host, k.Now()
-	return k.create(ctx, tenant, s)
-}
-
-func (k *Keeper) create(ctx context.Context, tenant string, s Session) (string, *Session, error) {
-	secret := vault.NewSecret()
-	id := vault.Hash(secret)
-	row, err := k.table.Create(ctx, tenant, id, s)
-	if err != nil {
-		return "", nil, err
-	}
-	e := k.remember(row)
-	if k.Dead(e.s) {
-		return "", nil, errNone
-	}
-	return secret, e.s, nil
+	secret, child := draft(tenant, s)
+	return secret, child, k.Keep(ctx, child)
 }
 
 // Find returns the live session of a cookie's secret, or fault.Unauthenticated.

@@ -18,6 +18,7 @@ type Participant struct {
 	Client         string    `json:"client"`
 	ClientEpoch    string    `json:"client_epoch"`
 	Session        string    `json:"session"`
+	SID            string    `json:"sid"` // the session as the client knows it: a second factor gives it another id
 	Pool           string    `json:"pool,omitempty"`
 	User           string    `json:"user,omitempty"`
 	Subject        string    `json:"subject"`
@@ -78,11 +79,31 @@ func (p *Participants) Join(ctx context.Context, on *Session, client, clientEpoc
 	}
 	_, err = p.table.Create(ctx, on.Tenant, id, Participant{
 		Workspace: on.Workspace, WorkspaceEpoch: on.WorkspaceEpoch, Client: client, ClientEpoch: clientEpoch,
-		Session: on.ID, Pool: on.Pool, User: on.User, Subject: on.Subject, IDP: on.IDP,
+		Session: on.ID, SID: on.ID, Pool: on.Pool, User: on.User, Subject: on.Subject, IDP: on.IDP,
 		Created: on.Created, Expires: on.Expires,
 	})
 	if errors.Is(err, store.ErrExists) {
 		return nil
+	}
+	return err
+}
+
+// Move lets those who take part in one session take part in the one that replaces
+// it. They keep the sid that they were told.
+func (p *Participants) Move(ctx context.Context, from, to *Session) error {
+	var ids []string
+	err := p.table.All(ctx, from.Tenant, store.Query{Index: "session", Equal: from.ID}, func(r Told) bool {
+		ids = append(ids, r.ID)
+		return true
+	})
+	for _, id := range ids {
+		_, moved := p.table.Update(ctx, from.Tenant, id, func(x *Participant) error {
+			x.Session, x.Created, x.Expires = to.ID, to.Created, to.Expires
+			return nil
+		})
+		if !errors.Is(moved, store.ErrNotFound) {
+			err = errors.Join(err, moved)
+		}
 	}
 	return err
 }

@@ -305,12 +305,10 @@ func (s *Service) finish(ctx context.Context, space *live.Space, l login.Login, 
 	if l.Raises != "" {
 		made.Expires = previous.Expires // a second factor makes it stronger, not longer
 	}
-	secret, started, err := s.Sessions.Start(ctx, space.Tenant, made)
-	if err != nil {
-		return Outcome{}, err
-	}
+	secret, started := s.Sessions.Draft(space.Tenant, made)
 	var out Outcome
-	err = atOnce(append(beside,
+	err = atOnce(append(beside, // one wait for the disk rather than several
+		func() error { return s.Sessions.Keep(ctx, started) },
 		func() error { return s.succeeded(ctx, space, l, started) },
 		func() (err error) { out, err = s.hand(ctx, space, l, started, previous); return err })...)
 	if err != nil { // nobody will ever hold its cookie
@@ -359,6 +357,11 @@ func (s *Service) hand(ctx context.Context, space *live.Space, l login.Login, st
 	}
 	if s.Marks.Dead(proof) { // the person was signed out everywhere after the proof
 		return Outcome{}, login.ErrGone
+	}
+	if l.Raises != "" { // to the clients it is the session that it was
+		if err := s.Participants.Move(ctx, previous, started); err != nil {
+			return Outcome{}, err
+		}
 	}
 	if previous != nil {
 		if err := s.Sessions.End(ctx, space.Tenant, previous.ID); err != nil {

@@ -265,7 +265,7 @@ func (s *Service) post(ctx context.Context, space *live.Space, c *client.Client,
 func (s *Service) logoutToken(ctx context.Context, space *live.Space, c *client.Client, p session.Participant) (string, error) {
 	sub, _ := subjectFor(space, c, grant.Terms{User: p.User, Subject: p.Subject})
 	return s.Tokens.Sign(ctx, space.Token(), token.Logout, c.IDTokenSignedResponseAlg, token.Claims{
-		"aud": c.ClientID, "sub": sub, "sid": p.Session,
+		"aud": c.ClientID, "sub": sub, "sid": p.SID,
 		"events": map[string]any{logoutEvent: map[string]any{}},
 	}, logoutTokenLife)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
@@ -282,4 +283,31 @@ func TestLogoutMessagesAreRepeated(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A second factor gives a session another id. To clients it is the one that it
+// was: they hear nothing of the change, and of the end under the sid they know.
+func TestStepUpTellsNobody(t *testing.T) {
+	t.Parallel()
+	w, l := newWorld(t), listen(t)
+	hears(w, l)
+	a := w.Agent()
+	a.Tokens("openid")
+	known := a.Session().ID
+	secret := app(w, signintest.Alice)
+	offer(w, byPassword, []string{pool.MechanismTOTP})
+	tell(t, w)
+	running, space := raise(a, insist())
+	out, err := w.Signin.Second(t.Context(), space, running, pool.MechanismTOTP, shown(w, secret), false, a.Browser())
+	w.OK(err)
+	a.Keep(out)
+	raised := a.Session()
+	if raised.ID == known {
+		t.Fatal("the session has its old id")
+	}
+	w.OK(w.Sessions.End(t.Context(), raised.Tenant, raised.ID))
+	if got, _ := claims(t, l.next(t)); got["sid"] != known {
+		t.Errorf("sid %v, want %s", got["sid"], known)
+	}
+	l.none(t, "of the change")
 }
