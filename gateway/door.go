@@ -131,7 +131,11 @@ func (d *door) Bearer(ctx context.Context, r *route.Route, raw string) (*proxy.I
 	if err := d.known(r); err != nil {
 		return nil, err
 	}
-	return identityOf(b.Memo(func() any { return bearerIdentity(r, b) }))
+	return identityOf(b.Memo(func() any {
+		id := bearerIdentity(r, b)
+		id.Revoked = func() bool { return d.signin.Ended(b) }
+		return id
+	}))
 }
 
 // bearerIdentity is who a token stands for. One with offline_access was granted
@@ -234,11 +238,11 @@ func (d *door) Assertion(ctx context.Context, id *proxy.Identity, audience strin
 	return d.signin.Tokens.Sign(ctx, space.Token(), token.Assertion, "", c, assertionLife)
 }
 
-// Watch calls ended when the session behind id ends before its time. A token
-// without a session ends by itself.
+// Watch calls ended when what id stands for ends before its time: the session, or
+// the token with its grant, client and person.
 func (d *door) Watch(id *proxy.Identity, ended func()) func() {
 	if id.Session == "" {
-		return func() {}
+		return d.watchToken(id, ended)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), doorWait)
 	defer cancel()
@@ -247,5 +251,15 @@ func (d *door) Watch(id *proxy.Identity, ended func()) func() {
 		go ended() // it ended meanwhile, or nobody can tell
 		return func() {}
 	}
+	if id.Revoked != nil { // whatever ends the session ends its tokens
+		return d.watchToken(id, ended)
+	}
 	return d.signin.Sessions.Watch(s, ended)
+}
+
+func (d *door) watchToken(id *proxy.Identity, ended func()) func() {
+	if id.Revoked == nil {
+		return func() {}
+	}
+	return d.signin.Sessions.WatchToken(id.Tenant, id.Revoked, ended)
 }

@@ -172,7 +172,8 @@ func (p *parts) protection(ctx context.Context, set limit.Protection, deleted bo
 
 func (p *parts) openSessions(ctx context.Context) (err error) {
 	p.sessions, err = session.Open(ctx, p.store, session.Config{
-		Idle: time.Duration(p.cfg.Session.Idle), Absolute: time.Duration(p.cfg.Session.Absolute), Cached: p.cfg.Session.Cached,
+		Idle: time.Duration(p.cfg.Session.Idle), Absolute: time.Duration(p.cfg.Session.Absolute),
+		StepUp: time.Duration(p.cfg.Session.StepUp), Cached: p.cfg.Session.Cached,
 		Append: p.marks.Append, Dead: p.ended, Generation: p.marks.Generation, Log: p.cfg.Log, Now: p.cfg.Now,
 	})
 	if err != nil {

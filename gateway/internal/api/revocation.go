@@ -89,16 +89,25 @@ func (x *call) subjectsOf(w *tenant.Workspace, id string, names []string) ([]str
 }
 
 // revokeTokensOfConsent is revokeTokens with the published parameter consent_id,
-// which wins over the body. No consent is kept under an id of its own.
+// which wins over the body: it ends one consent with all that came of it. Audit
+// events of consents have its id.
 func revokeTokensOfConsent(x *call) (reply, error) {
 	q, err := x.query()
 	if err != nil {
 		return reply{}, err
 	}
-	if q.Get("consent_id") != "" {
-		return reply{}, fault.At(fault.NotFound, "consent_id", "names no consent")
+	id := q.Get("consent_id")
+	if id == "" {
+		return revokeTokens(x)
 	}
-	return revokeTokens(x)
+	if err := x.reached(); err != nil {
+		return reply{}, err
+	}
+	w, err := x.Tenants.Workspaces.Get(x.ctx, x.key())
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{}, x.Signin.EndConsent(x.ctx, w.Key(), w.Epoch, id)
 }
 
 // revokeTokensByPool signs users of a pool out of every workspace. A user need

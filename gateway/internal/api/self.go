@@ -3,7 +3,6 @@ package api
 import (
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
@@ -18,9 +17,6 @@ const (
 	viewSelf   = "view_ss_profile"
 	manageSelf = "manage_ss_profile"
 )
-
-// freshness is how young a sign-in must be for what adds a way to sign in.
-const freshness = 5 * time.Minute
 
 // selfOperations are those of published API 12, and of 8 to 11 those that people
 // do to themselves.
@@ -102,8 +98,8 @@ func (x *call) fromHere() {
 // fresh runs an operation only for a person who has just signed in.
 func fresh(run func(*call) (reply, error)) func(*call) (reply, error) {
 	return func(x *call) (reply, error) {
-		if at := x.caller.Claims.Time("auth_time"); at.IsZero() || x.Now().Sub(at) > freshness {
-			e := fault.New(fault.Denied, "This needs a sign-in of the last five minutes: send the person to sign in again with prompt=login.", nil)
+		if at := x.caller.Claims.Time("auth_time"); at.IsZero() || x.Now().Sub(at) > x.Signin.Sessions.StepUp {
+			e := fault.New(fault.Denied, "The sign-in is too long ago for this: send the person to sign in again with prompt=login.", nil)
 			e.Code = "fresh_sign_in_required"
 			return reply{}, e
 		}

@@ -268,7 +268,8 @@ func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)
 	if err := next.checkKept(oneWay); err != nil {
 		return Client{}, err
 	}
-	if old.Active() && !next.Active() {
+	ends := old.Active() && !next.Active()
+	if ends {
 		if err := k.config.changed(ctx, changes.KindRevokeClient, old.Key(), old.ClientID); err != nil {
 			return Client{}, err
 		}
@@ -288,7 +289,11 @@ func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)
 	if err != nil {
 		return Client{}, record.Fault(err, thisClient)
 	}
-	return k.written(ctx, row, audit.ActionUpdated)
+	c, err = k.written(ctx, row, audit.ActionUpdated)
+	if err == nil && ends { // what was signed before everybody knew
+		err = k.config.changed(ctx, changes.KindRevokeClient, old.Key(), old.ClientID)
+	}
+	return c, err
 }
 
 // next returns the checked client that an update makes of the old one.
@@ -342,7 +347,8 @@ func merge(c, old Client) Client {
 }
 
 // Delete removes a client at revision rev, or whatever it is when rev is 0. Its
-// grants and tokens end first. A system client is refused: Denied.
+// grants and tokens end first, and once more when it is gone: whoever had read it
+// before could still sign a token. A system client is refused: Denied.
 func (k *Clients) Delete(ctx context.Context, tenantID, id string, rev int64) error {
 	c, err := k.Get(ctx, tenantID, id)
 	if err != nil {
@@ -361,6 +367,9 @@ func (k *Clients) Delete(ctx context.Context, tenantID, id string, rev int64) er
 		return record.Fault(err, thisClient)
 	}
 	if err := k.config.changed(ctx, changes.KindClient, c.Key(), id); err != nil {
+		return err
+	}
+	if err := k.config.changed(ctx, changes.KindRevokeClient, c.Key(), id); err != nil {
 		return err
 	}
 	return k.config.record(ctx, c.Key(), audit.SubjectClient, audit.ActionDeleted, &c)

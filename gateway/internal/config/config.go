@@ -115,6 +115,7 @@ type Keys struct {
 type Session struct {
 	Idle     store.Duration `json:"idle"`     // without a request
 	Absolute store.Duration `json:"absolute"` // whatever they do
+	StepUp   store.Duration `json:"step_up"`  // how young a sign-in must be for what adds or removes a way to sign in
 	Cached   int            `json:"cached"`   // sessions kept in memory
 }
 
@@ -217,6 +218,7 @@ func Default() Config {
 		Session: Session{
 			Idle:     store.Duration(8 * time.Hour),
 			Absolute: store.Duration(24 * time.Hour),
+			StepUp:   store.Duration(5 * time.Minute),
 			Cached:   100_000,
 		},
 		MaxStale: store.Duration(10 * time.Second),

@@ -190,6 +190,7 @@ func (r *rules) session(s Session) {
 	const year = 366 * 24 * time.Hour
 	r.between("session.idle", s.Idle, time.Minute, year)
 	r.between("session.absolute", s.Absolute, time.Minute, year)
+	r.between("session.step_up", s.StepUp, time.Minute, year)
 	if s.Idle > s.Absolute {
 		r.add("session.idle", "%s is longer than session.absolute, which is %s", time.Duration(s.Idle), time.Duration(s.Absolute))
 	}

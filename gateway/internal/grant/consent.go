@@ -8,6 +8,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/changes"
 	"github.com/gatepost/gatepost/gateway/internal/store"
+	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
 
 // Person names who allows a client something in a workspace: a pool's user, or
@@ -30,6 +31,7 @@ func personID(pool, user, subject string) string {
 
 // Consent is what a person allowed a client to have.
 type Consent struct {
+	ID             string    `json:"id"` // random; another one after it ended and was given anew
 	Workspace      string    `json:"workspace"`
 	WorkspaceEpoch string    `json:"workspace_epoch"`
 	Client         string    `json:"client"`
@@ -45,7 +47,8 @@ type Consent struct {
 	Expires        time.Time `json:"expires"`
 }
 
-func (c *Consent) person() Person {
+// Person is whose consent it is.
+func (c *Consent) Person() Person {
 	return Person{Pool: c.Pool, User: c.User, UserEpoch: c.UserEpoch, Subject: c.Subject}
 }
 
@@ -53,7 +56,7 @@ func (c *Consent) person() Person {
 // none of which was deleted and made again in between.
 func (c *Consent) same(o *Consent) bool {
 	return c.Workspace == o.Workspace && c.WorkspaceEpoch == o.WorkspaceEpoch && c.Client == o.Client && c.ClientEpoch == o.ClientEpoch &&
-		c.person().id() == o.person().id() && c.UserEpoch == o.UserEpoch
+		c.Person().id() == o.Person().id() && c.UserEpoch == o.UserEpoch
 }
 
 // ConsentsConfig configures Consents.
@@ -82,8 +85,9 @@ func OpenConsents(ctx context.Context, s *store.Store, c ConsentsConfig) (*Conse
 		Name:    "consents",
 		Expires: func(c *Consent) time.Time { return c.Expires },
 		Indexes: map[string]func(*Consent) (store.Key, bool){
+			"id": func(c *Consent) (store.Key, bool) { return store.Key{Equal: c.ID}, c.ID != "" },
 			"person": func(c *Consent) (store.Key, bool) {
-				return store.Key{Equal: store.ID(c.Workspace, c.person().id()), Order: store.OrderTime(c.Since)}, true
+				return store.Key{Equal: store.ID(c.Workspace, c.Person().id()), Order: store.OrderTime(c.Since)}, true
 			},
 			"user": func(c *Consent) (store.Key, bool) {
 				return store.Key{Equal: store.ID(c.Pool, c.User), Order: store.OrderTime(c.Since)}, c.User != ""
@@ -113,7 +117,7 @@ func consentID(workspace, client string, p Person) string { return store.ID(work
 // Allowed returns the scopes that the person of want has allowed its client, and
 // whether there is a consent at all: one to no scopes is one too.
 func (k *Consents) Allowed(ctx context.Context, tenant string, want Consent) ([]string, bool, error) {
-	row, err := k.table.Get(ctx, tenant, consentID(want.Workspace, want.Client, want.person()))
+	row, err := k.table.Get(ctx, tenant, consentID(want.Workspace, want.Client, want.Person()))
 	if errors.Is(err, store.ErrNotFound) {
 		return nil, false, nil
 	}
@@ -123,24 +127,25 @@ func (k *Consents) Allowed(ctx context.Context, tenant string, want Consent) ([]
 	return row.Value.Scopes, true, nil
 }
 
-// Give adds scopes to what a person allowed a client. What they had allowed
-// before goes with a client, person or workspace that was made anew, and with
-// whatever was revoked.
-func (k *Consents) Give(ctx context.Context, tenant string, c Consent) error {
-	id := consentID(c.Workspace, c.Client, c.person())
+// Give adds scopes to what a person allowed a client, and returns the id of that
+// consent. What they had allowed before goes with a client, person or workspace
+// that was made anew, and with whatever was revoked.
+func (k *Consents) Give(ctx context.Context, tenant string, c Consent) (string, error) {
+	id := consentID(c.Workspace, c.Client, c.Person())
 	for {
 		now := k.Now()
 		c.Since, c.Given, c.Expires = now, now, now.Add(k.Life)
 		next := c
+		next.ID = vault.NewID()
 		row, err := k.table.Get(ctx, tenant, id)
 		fresh := errors.Is(err, store.ErrNotFound)
 		if err != nil && !fresh {
-			return err
+			return "", err
 		}
 		old := row.Value
 		held := !fresh && old.same(&c) && !k.dead(tenant, &old)
 		if held {
-			next.Since = old.Since
+			next.ID, next.Since = old.ID, old.Since
 			next.Scopes = slices.Compact(slices.Sorted(slices.Values(slices.Concat(old.Scopes, c.Scopes))))
 		}
 		if fresh {
@@ -152,15 +157,34 @@ func (k *Consents) Give(ctx context.Context, tenant string, c Consent) error {
 		case errors.Is(err, store.ErrExists), errors.Is(err, store.ErrStale), errors.Is(err, store.ErrNotFound):
 			continue // somebody else was faster
 		case err != nil:
-			return err
+			return "", err
 		case held && k.dead(tenant, &old): // withdrawn while it was written: what was allowed before is not allowed again
 			if err := k.remove(ctx, tenant, id); err != nil {
-				return err
+				return "", err
 			}
 			continue
 		}
-		return nil
+		return next.ID, nil
 	}
+}
+
+// ByID returns the consent of an id in a workspace, or ErrInvalid.
+func (k *Consents) ByID(ctx context.Context, tenant, workspace, epoch, id string) (Consent, error) {
+	if id == "" || len(id) > 256 {
+		return Consent{}, ErrInvalid
+	}
+	rows, err := k.table.Find(ctx, tenant, store.Query{Index: "id", Equal: id}, store.Page{Limit: 1})
+	if err != nil {
+		return Consent{}, err
+	}
+	if len(rows) == 0 {
+		return Consent{}, ErrInvalid
+	}
+	c := rows[0].Value
+	if c.Workspace != workspace || c.WorkspaceEpoch != epoch || k.dead(tenant, &c) {
+		return Consent{}, ErrInvalid
+	}
+	return c, nil
 }
 
 // List returns what a person has allowed in a workspace, the oldest first.
@@ -182,6 +206,7 @@ func (k *Consents) List(ctx context.Context, tenant, workspace, epoch string, wh
 func (k *Consents) Withdraw(ctx context.Context, tenant, workspace, client string, who Person) error {
 	err := k.Marks.Append(ctx, changes.Entry{
 		Kind: changes.KindRevokeAccess, Tenant: tenant, Workspace: workspace, ID: accessID(client, who.id()),
+		Until: k.Now().Add(k.Life),
 	})
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func (p *people) holds(t *testing.T, name string, c grant.Consent, want ...strin
 func TestConsentIsOfOnePersonAndOneClient(t *testing.T) {
 	t.Parallel()
 	p := newPeople(t)
-	if err := p.Give(t.Context(), "t", anna()); err != nil {
+	if _, err := p.Give(t.Context(), "t", anna()); err != nil {
 		t.Fatal(err)
 	}
 	p.holds(t, "as given", anna(), "openid")
@@ -92,7 +92,7 @@ func TestConsentEndsWithWhatItHangsOn(t *testing.T) {
 		"IDP":       {Kind: changes.KindRevokeIDP, Workspace: "w", ID: "i"},
 	} {
 		p := newPeople(t)
-		if err := p.Give(t.Context(), "t", anna()); err != nil {
+		if _, err := p.Give(t.Context(), "t", anna()); err != nil {
 			t.Fatal(err)
 		}
 		e.Tenant = "t"
@@ -102,7 +102,7 @@ func TestConsentEndsWithWhatItHangsOn(t *testing.T) {
 		p.holds(t, name, anna())
 		more := anna()
 		more.Scopes = []string{"email"}
-		if err := p.Give(t.Context(), "t", more); err != nil {
+		if _, err := p.Give(t.Context(), "t", more); err != nil {
 			t.Fatal(err)
 		}
 		p.holds(t, name+", given again", anna(), "email")
@@ -115,7 +115,7 @@ func TestWithdraw(t *testing.T) {
 	other := anna()
 	other.Client = "c2"
 	for _, c := range []grant.Consent{anna(), other} {
-		if err := p.Give(t.Context(), "t", c); err != nil {
+		if _, err := p.Give(t.Context(), "t", c); err != nil {
 			t.Fatal(err)
 		}
 	}

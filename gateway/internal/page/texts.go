@@ -272,7 +272,7 @@ var texts = map[string]string{
 	"account.addresses": "Addresses for messages",
 	"account.verify":    "Verify",
 	"account.ways":      "Ways to sign in",
-	"account.stale":     "Adding or removing a way to sign in needs a sign-in of the last five minutes.",
+	"account.stale":     "Adding or removing a way to sign in needs a sign-in of a moment ago.",
 	"account.fresh":     "Confirm that it is you",
 	"account.rename":    "Rename",
 	"account.remove":    "Remove",

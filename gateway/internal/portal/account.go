@@ -24,10 +24,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
-// freshness is how young a sign-in must be for what adds or removes a way to
-// sign in.
-const freshness = 5 * time.Minute
-
 func isSignedOut(err error) bool { return fault.Is(err, fault.Unauthenticated) }
 
 // known reads the authentication context of a session.
@@ -169,11 +165,11 @@ func (x *own) pooled() bool { return x.user.ID != "" }
 
 // stale tells whether the sign-in is too old for what adds or removes a way to
 // sign in.
-func (x *own) stale() bool { return x.p.Now().Sub(x.current.AuthTime) > freshness }
+func (x *own) stale() bool { return x.p.Now().Sub(x.current.AuthTime) > x.p.Signin.Sessions.StepUp }
 
 // tooOld refuses a form because of that, on the page that says what to do.
 func (x *own) tooOld() error {
-	return x.show(http.StatusForbidden, []page.FieldError{{Say: "Nothing has changed: your sign-in is more than five minutes old. Confirm that it is you, then do it again."}})
+	return x.show(http.StatusForbidden, []page.FieldError{{Say: "Nothing has changed: your sign-in is too long ago. Confirm that it is you, then do it again."}})
 }
 
 // nothing is the answer where the pool does not offer what an address is for.

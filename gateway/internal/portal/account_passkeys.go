@@ -18,7 +18,7 @@ func (x *own) mayAdd() error {
 		return nothing()
 	}
 	if x.stale() {
-		e := fault.New(fault.Denied, "Your sign-in is more than five minutes old. Reload this page and confirm that it is you.", nil)
+		e := fault.New(fault.Denied, "Your sign-in is too long ago. Reload this page and confirm that it is you.", nil)
 		e.Code = "fresh_sign_in_required"
 		return e
 	}

@@ -202,7 +202,7 @@ func TestAccountFreshness(t *testing.T) {
 		}
 	}
 	for _, to := range []string{"/passkeys/begin", "/passkeys/finish"} {
-		if a := r.call(to, `{}`); a.Status != http.StatusForbidden || !strings.Contains(a.Body, "five minutes") {
+		if a := r.call(to, `{}`); a.Status != http.StatusForbidden || !strings.Contains(a.Body, "too long ago") {
 			t.Errorf("%s: %d %s", to, a.Status, a.Body)
 		}
 	}

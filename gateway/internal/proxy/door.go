@@ -56,6 +56,10 @@ type Identity struct {
 	Groups   []string
 	Expires  time.Time // streams and upgraded connections end then
 
+	// Revoked tells, of a token, whether it was revoked; nil for a session. The
+	// proxy does not ask: it is for who watches.
+	Revoked func() bool
+
 	Tenant    string
 	Workspace string
 	// Attribute returns another attribute by its path, such as

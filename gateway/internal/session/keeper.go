@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 type Config struct {
 	Idle     time.Duration // a session untouched for so long ends; 0 means 8 h
 	Absolute time.Duration // no session lives longer; 0 means 24 h
+	StepUp   time.Duration // how young a sign-in must be for what adds or removes a way to sign in; 0 means 5 min
 	Cached   int           // sessions kept in memory; 0 means 100 000
 	Recheck  time.Duration // a cached session is read again after it; 0 means 30 s
 
@@ -56,6 +58,7 @@ type entry struct {
 func Open(ctx context.Context, s *store.Store, c Config) (*Keeper, error) {
 	c.Idle = orElse(c.Idle, 8*time.Hour)
 	c.Absolute = orElse(c.Absolute, 24*time.Hour)
+	c.StepUp = orElse(c.StepUp, 5*time.Minute)
 	c.Recheck = orElse(c.Recheck, 30*time.Second)
 	if c.Cached == 0 {
 		c.Cached = 100_000
@@ -314,29 +317,32 @@ func (k *Keeper) remove(ctx context.Context, tenant, id string) error {
 func (k *Keeper) Apply(entries []changes.Entry) {
 	if entries == nil {
 		k.cache.InvalidateAll()
-		k.watchers.sweep(func(*Session) bool { return true })
+		k.watchers.drop()
 		return
 	}
-	if slices.ContainsFunc(entries, func(e changes.Entry) bool { return revokes(e.Kind) }) {
-		k.watchers.sweep(k.Dead)
+	if which, ok := touched(entries); ok {
+		k.watchers.sweep(which)
 	}
-}
-
-func revokes(kind string) bool {
-	switch kind {
-	case changes.KindRevokeSession, changes.KindRevokeUser, changes.KindRevokeWorkspace, changes.KindRevokeClient,
-		changes.KindRevokeSubject, changes.KindRevokeIDP:
-		return true
-	}
-	return false
 }
 
 // Watch calls ended once when the session ends by revocation, in a goroutine of
 // its own. The returned function stops watching and must be called.
 func (k *Keeper) Watch(s *Session, ended func()) (stop func()) {
-	stop = k.watchers.add(s, ended)
-	if k.Dead(s) { // it ended between the caller's Find and now
-		k.watchers.sweep(k.Dead)
+	return k.watch(watcher{tenant: s.Tenant, gone: func() bool { return k.Dead(s) }, ended: ended})
+}
+
+// WatchToken is Watch for a token of a tenant: revoked tells whether the token, or
+// anything that it hangs on, was revoked.
+func (k *Keeper) WatchToken(tenant string, revoked func() bool, ended func()) (stop func()) {
+	return k.watch(watcher{tenant: tenant, token: true, gone: revoked, ended: ended})
+}
+
+func (k *Keeper) watch(x watcher) (stop func()) {
+	told := sync.OnceFunc(x.ended)
+	x.ended = told
+	stop = k.watchers.add(x)
+	if x.gone() { // it ended between the caller's look and now
+		go told()
 	}
 	return stop
 }

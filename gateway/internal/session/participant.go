@@ -188,6 +188,13 @@ func (p *Participants) Again(ctx context.Context, r Told, at time.Time) error {
 	return err
 }
 
+// Untried puts a participant back until a later time, and the try that it was
+// leased for does not count.
+func (p *Participants) Untried(ctx context.Context, r Told, at time.Time) error {
+	r.Value.Tries--
+	return p.Again(ctx, r, at)
+}
+
 // Done forgets a participant that was told, or given up.
 func (p *Participants) Done(ctx context.Context, r Told) error {
 	err := p.table.DeleteIf(ctx, r.Tenant, r.ID, r.Rev)

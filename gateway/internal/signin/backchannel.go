@@ -33,11 +33,11 @@ import (
 //	Redeliver, a job --------------------------------> what is due still, or again
 //
 // The record outlives the process, and so does the mark that ended the session:
-// Tell begins with the marks of the last two days.
+// Tell begins with the marks of the last two days. Nobody waits for a client that
+// is slow: it has a few slots (see slots), and what finds none is due again soon.
 const (
 	logoutTokenLife = 2 * time.Minute // section 2.4
 	tellTimeout     = 5 * time.Second
-	tellers         = 16 // told at once
 	rememberEnds    = 48 * time.Hour
 	mostEnds        = 10_000 // entries that wait for Tell
 
@@ -121,26 +121,26 @@ func (s *Service) Tell(ctx context.Context) error {
 				s.Log.Error("sessions that ended could not be looked up; clients may not be told", "error", err)
 			}
 		}
+		var list []session.Told
 		for _, e := range entries {
-			s.tellOf(ctx, e, &under)
+			found, err := s.Participants.Ended(ctx, e, s.over)
+			if err != nil && ctx.Err() == nil {
+				s.Log.Error("clients of a session that ended could not be looked up; they may not be told", "tenant", e.Tenant, "kind", e.Kind, "error", err)
+			}
+			if list = append(list, found...); len(list) >= mostTold {
+				s.deliver(ctx, list, &under, s.notStored)
+				list = nil
+			}
 		}
+		s.deliver(ctx, list, &under, s.notStored)
 	}
 }
 
-func (s *Service) tellOf(ctx context.Context, e changes.Entry, under *sync.WaitGroup) {
-	list, err := s.Participants.Ended(ctx, e, s.over)
-	if err != nil && ctx.Err() == nil {
-		s.Log.Error("clients of a session that ended could not be looked up; they may not be told", "tenant", e.Tenant, "kind", e.Kind, "error", err)
+func (s *Service) notStored(err error) {
+	if err == nil {
+		return
 	}
-	for _, p := range list {
-		s.telling <- struct{}{}
-		under.Go(func() {
-			defer func() { <-s.telling }()
-			if err := s.tell(ctx, p); err != nil && ctx.Err() == nil {
-				s.Log.Error("the outcome of a logout message was not stored", "tenant", p.Tenant, "client", p.Value.Client, "error", err)
-			}
-		})
-	}
+	s.Log.Error("the outcome of a logout message was not stored", "error", err)
 }
 
 // over tells whether the session of a participant has ended.
@@ -155,51 +155,40 @@ func (s *Service) over(p session.Told) bool {
 // Redeliver tells every client that is due, of all tenants: the job that every
 // gateway runs. Those who do not answer are no error here.
 func (s *Service) Redeliver(ctx context.Context) error {
+	var under sync.WaitGroup
+	var failed failures
 	for {
-		list, err := s.Participants.Due(ctx, 4*tellers)
-		var wg sync.WaitGroup
-		errs := make([]error, len(list))
-		for i, p := range list {
-			s.telling <- struct{}{}
-			wg.Go(func() {
-				defer func() { <-s.telling }()
-				errs[i] = s.tell(ctx, p)
-			})
-		}
-		wg.Wait()
-		if err = errors.Join(append(errs, err)...); err != nil || len(list) == 0 || ctx.Err() != nil {
-			return err
+		list, err := s.Participants.Due(ctx, mostTold)
+		failed.add(err)
+		s.deliver(ctx, list, &under, failed.add)
+		if err != nil || len(list) == 0 || ctx.Err() != nil {
+			break
 		}
 	}
+	under.Wait()
+	return failed.all()
 }
 
 // tell tries one client and notes what came of it, also when ctx has ended
-// meanwhile. The error is the store's.
-func (s *Service) tell(ctx context.Context, p session.Told) error {
-	v := p.Value
+// meanwhile; told says whether they took it. The error is the store's.
+func (s *Service) tell(ctx context.Context, m message) (told bool, _ error) {
+	p, v := m.to, m.to.Value
 	note, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*tellTimeout)
 	defer cancel()
-	space, c, err := s.listener(note, p)
-	if err != nil {
-		return err
-	}
-	if c == nil { // it is gone, or wants to hear no more
-		return s.Participants.Done(note, p)
-	}
-	answer, again, err := s.post(note, space, c, v)
+	answer, again, err := s.post(note, m.space, m.client, v)
 	about := []any{"tenant", p.Tenant, "workspace", v.Workspace, "client", v.Client, "session", v.Session, "try", v.Tries, "answer", answer}
 	next := s.Now().Add(tellPause(v.Tries))
 	switch {
 	case err == nil:
 		s.Log.Info("a client was told of a logout", about...)
-		return s.Participants.Done(note, p)
+		return true, s.Participants.Done(note, p)
 	case again && next.Before(v.Ended.Add(session.TellFor)):
 		s.Log.Warn("a client could not be told of a logout yet", append(about, "error", err)...)
-		return s.Participants.Again(note, p, next)
+		return false, s.Participants.Again(note, p, next)
 	}
 	s.Log.Log(note, slog.LevelError, "a client was not told of a logout", append(about, "error", err)...)
-	return errors.Join(
-		s.record(note, space, audit.SubjectTask, audit.ActionFailed, map[string]any{
+	return false, errors.Join(
+		s.record(note, m.space, audit.SubjectTask, audit.ActionFailed, map[string]any{
 			"task": "backchannel_logout", "client_id": v.Client, "session_id": v.Session, "tries": v.Tries, "answer": answer,
 		}),
 		s.Participants.Done(note, p))

@@ -242,14 +242,16 @@ func (s *Service) allow(ctx context.Context, space *live.Space, c *client.Client
 			given.Scopes = append(given.Scopes, name)
 		}
 	}
-	if err := s.Consents.Give(ctx, space.Tenant, given); err != nil {
+	id, err := s.Consents.Give(ctx, space.Tenant, given)
+	if err != nil {
 		return err
 	}
 	grants := make([]map[string]any, len(scopes))
 	for i, name := range scopes {
 		grants[i] = map[string]any{"scope_name": name, "client_id": c.ClientID, "subject": who.Subject}
 	}
-	return s.record(s.asActor(ctx, c, who, idp), space, audit.SubjectScopes, audit.ActionGranted, map[string]any{"new_scope_grants": grants})
+	return s.record(s.asActor(ctx, c, who, idp), space, audit.SubjectScopes, audit.ActionGranted,
+		map[string]any{"consent_id": id, "new_scope_grants": grants})
 }
 
 // asActor adds to the audit metadata who answers a client.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/token"
@@ -49,6 +50,9 @@ func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Clien
 	if err != nil {
 		return TokenSet{}, err
 	}
+	if err := s.stillThere(ctx, space, c); err != nil {
+		return TokenSet{}, err
+	}
 	result := TokenSet{
 		AccessToken: access, TokenType: "bearer", ExpiresIn: int64(ttl / time.Second),
 		Scope: strings.Join(i.terms.Scopes, " "), GrantID: i.grant,
@@ -66,6 +70,17 @@ func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Clien
 		"client_id": c.ClientID, "subject": i.terms.Subject, "grant_id": i.grant, "scopes": i.terms.Scopes,
 	})
 	return result, err
+}
+
+// stillThere refuses what was signed for a client that was deleted or switched off
+// meanwhile: it is younger than the mark of that. Whatever is signed before this
+// gateway knows is older than the mark that follows; see [client.Clients.Delete].
+func (s *Service) stillThere(ctx context.Context, space *live.Space, c *client.Client) error {
+	now, err := s.Client(ctx, space, c.ClientID)
+	if fault.Is(err, fault.NotFound) || (err == nil && (!now.Active() || now.Epoch != c.Epoch)) {
+		return refuse("invalid_client", "The client is gone or inactive.", err)
+	}
+	return err
 }
 
 // accessClaims are what an access token says (RFC 9068, section 2.2).

@@ -83,3 +83,7 @@ func (s *Service) Revoked(ctx context.Context, key tenant.Key, about map[string]
 		Tenant: key.Tenant, Workspace: key.Workspace, Subject: audit.SubjectTokens, Action: audit.ActionRevoked, Time: s.Now(), Payload: payload,
 	})
 }
+
+// Ended tells whether a token, or anything that it hangs on, was revoked. It is
+// for those who took the token and go on for long.
+func (s *Service) Ended(b *Bearer) bool { return s.revoked(b) }

@@ -77,7 +77,7 @@ type Service struct {
 	names   Names
 	bearers *otter.Cache[[32]byte, *Bearer]
 	ended   ends
-	telling chan struct{} // a slot for each client that is being told
+	telling slots // of the clients that are being told
 }
 
 // New returns a service over opened parts.
@@ -94,7 +94,7 @@ func New(c Config) (*Service, error) {
 	}
 	return &Service{
 		Config: c, names: Names{Secure: strings.HasPrefix(c.Base, "https://")}, bearers: bearers,
-		ended: ends{wake: make(chan struct{}, 1)}, telling: make(chan struct{}, tellers),
+		ended: ends{wake: make(chan struct{}, 1)},
 	}, nil
 }
 
