@@ -22,10 +22,18 @@ const (
 
 var claimTypes = []string{ClaimIDToken, ClaimAccessToken, "saml_assertion"}
 
-// protected are the claims that say what a token is: no definition sets them.
+// protected are the claims that say what a token is, the gateway's own "clm",
+// "person" and "via" among them.
 var protected = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "s_hash", "sid", "cnf", "act",
-	"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "st",
+	"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", "clm", "person", "via",
+}
+
+// Protected tells whether a claim says what a token is: no definition sets it. Of a
+// dotted name the head counts, since what is nested lands in it.
+func Protected(name string) bool {
+	head, _, _ := strings.Cut(name, ".")
+	return slices.Contains(protected, head)
 }
 
 // Claims keeps claims. Safe for concurrent use.
@@ -65,7 +73,7 @@ func (c *Claim) check() error {
 	if err := record.OneOf("type", c.Type, claimTypes); err != nil {
 		return err
 	}
-	if slices.Contains(protected, c.Name) {
+	if Protected(c.Name) {
 		return fault.At(fault.Unprocessable, "name", fmt.Sprintf("%q says what a token is and cannot be set by a claim", c.Name))
 	}
 	for i, s := range c.Scopes {

@@ -191,29 +191,3 @@ func (c *Client) Bare() Client {
 	b.ClientSecret, b.RotatedSecrets, b.HashedSecret = "", nil, ""
 	return b
 }
-
-// TTLs returns the lifetimes in force: the client's own where it has them, else
-// the workspace's.
-func (c *Client) TTLs(w *tenant.Workspace) TokenTTLs {
-	ttls := TokenTTLs{
-		AccessToken: w.AccessTokenTTL, AuthorizationCode: w.AuthorizationCodeTTL,
-		IDToken: w.IDTokenTTL, RefreshToken: w.RefreshTokenTTL,
-	}
-	if !c.UseCustomTokenTTLs {
-		return ttls
-	}
-	for _, own := range []struct {
-		into  *store.Duration
-		value store.Duration
-	}{
-		{&ttls.AccessToken, c.TokenTTLs.AccessToken},
-		{&ttls.AuthorizationCode, c.TokenTTLs.AuthorizationCode},
-		{&ttls.IDToken, c.TokenTTLs.IDToken},
-		{&ttls.RefreshToken, c.TokenTTLs.RefreshToken},
-	} {
-		if own.value > 0 {
-			*own.into = own.value
-		}
-	}
-	return ttls
-}

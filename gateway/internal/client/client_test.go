@@ -689,19 +689,6 @@ func TestStoredSealed(t *testing.T) {
 	}
 }
 
-func TestTTLs(t *testing.T) {
-	t.Parallel()
-	w := tenant.Workspace{AccessTokenTTL: 1, IDTokenTTL: 2, RefreshTokenTTL: 3, AuthorizationCodeTTL: 4}
-	c := client.Client{TokenTTLs: client.TokenTTLs{AccessToken: 10, IDToken: 20}}
-	if d := cmp.Diff(client.TokenTTLs{AccessToken: 1, IDToken: 2, RefreshToken: 3, AuthorizationCode: 4}, c.TTLs(&w)); d != "" {
-		t.Error(d)
-	}
-	c.UseCustomTokenTTLs = true
-	if d := cmp.Diff(client.TokenTTLs{AccessToken: 10, IDToken: 20, RefreshToken: 3, AuthorizationCode: 4}, c.TTLs(&w)); d != "" {
-		t.Error(d)
-	}
-}
-
 func TestOpenNeeds(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)

@@ -29,7 +29,6 @@ type Terms struct {
 	Subject        string          `json:"subject"`
 	Session        string          `json:"session,omitempty"`
 	Scopes         []string        `json:"scopes,omitempty"`
-	Audience       []string        `json:"audience,omitempty"`
 	Nonce          string          `json:"nonce,omitempty"`
 	AuthTime       time.Time       `json:"auth_time"`
 	ACR            string          `json:"acr,omitempty"`

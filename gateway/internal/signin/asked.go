@@ -137,7 +137,7 @@ func (w Wanted) holds(v any) bool {
 func single(d client.Claim, name string) bool {
 	head, _, _ := strings.Cut(d.Name, ".")
 	return head == name && d.Type == client.ClaimIDToken && d.SourceType == "authnCtx" && len(d.Scopes) > 0 &&
-		!slices.Contains(protected(), head)
+		!client.Protected(head)
 }
 
 // consentScopes are the scopes that a person must allow for a request: those it

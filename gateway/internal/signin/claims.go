@@ -13,16 +13,6 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/token"
 )
 
-// protected are the claims that a workspace's own definitions never set: they
-// are what a token is.
-func protected() []string {
-	return []string{
-		"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "sid", "cnf", "act",
-		"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", claimAsked,
-		claimAsked, claimPerson, claimVia,
-	}
-}
-
 // customClaims are the workspace's claims of one type that the granted scopes
 // release, read from the authentication context or from the client. Opaque ones
 // are for those who ask the gateway, not for tokens.
@@ -37,7 +27,7 @@ func customClaims(space *live.Space, c *client.Client, kind string, opaque bool,
 		if def.Type != kind || (def.Opaque && !opaque) || (!released(def.Scopes, t.Scopes) && !asked(def)) {
 			continue
 		}
-		if head, _, _ := strings.Cut(def.Name, "."); slices.Contains(protected(), head) {
+		if client.Protected(def.Name) { // stored before that name was
 			continue
 		}
 		lookup, ok := read[def.SourceType]

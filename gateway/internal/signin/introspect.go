@@ -121,7 +121,7 @@ func (s *Service) lookAtAccess(ctx context.Context, space *live.Space, who Asker
 		return nil, err
 	}
 	for name, v := range b.Claims {
-		if !slices.Contains(protected(), name) {
+		if !client.Protected(name) {
 			custom[name] = v
 		}
 	}
