@@ -35,6 +35,8 @@ type Bearer struct {
 	before    []grant.Ref // of the tokens that it was exchanged for
 	epoch     string
 	workspace string
+	key       string        // that signed it; empty for an opaque one
+	keyed     atomic.Uint64 // the generation of the keys that it was found to verify at
 	checked   atomic.Uint64 // the generation of the marks, and one, that it was found alive at
 	memo      sync.Once
 	memoized  any
@@ -52,7 +54,8 @@ func (b *Bearer) Has(scope string) bool { return slices.Contains(b.Scopes, scope
 
 // Bearer verifies an access token of a workspace for an audience; an empty
 // audience is not checked. The signature is checked once and remembered until
-// the token ends; revocation is checked on every call. What does not hold is
+// the token ends; revocation, of the token and of the key that signed it, is checked
+// on every call. What does not hold is
 // fault.Unauthenticated; so is a token that is bound to a key, which whoever
 // found it could send as well (RFC 9449, section 7.1): that needs Held.
 func (s *Service) Bearer(ctx context.Context, space *live.Space, audience, raw string) (*Bearer, error) {
@@ -94,7 +97,28 @@ func (s *Service) Inspect(ctx context.Context, space *live.Space, raw string) (*
 	case s.revoked(b):
 		return nil, errBearer(errors.New("revoked"))
 	}
+	if err := s.verifies(ctx, space, b); err != nil {
+		return nil, err
+	}
 	return b, nil
+}
+
+// verifies refuses a token whose key was revoked. It looks once for every time that
+// keys changed.
+func (s *Service) verifies(ctx context.Context, space *live.Space, b *Bearer) error {
+	generation := s.Tokens.Generation()
+	if b.key == "" || b.keyed.Load() == generation {
+		return nil
+	}
+	ok, err := s.Tokens.Holds(ctx, space.Token(), token.Access, b.key)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errBearer(errors.New("its key was revoked"))
+	}
+	b.keyed.Store(generation)
+	return nil
 }
 
 // revoked looks at the marks, once for every time that they changed.
@@ -117,7 +141,8 @@ func errBearer(cause error) error {
 }
 
 func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*Bearer, error) {
-	c, err := s.claimsOf(ctx, space, raw)
+	generation := s.Tokens.Generation() // before: a key that is revoked meanwhile is looked at again
+	c, key, err := s.claimsOf(ctx, space, raw)
 	if errors.Is(err, token.ErrInvalid) || errors.Is(err, grant.ErrInvalid) {
 		return nil, errBearer(err)
 	}
@@ -138,8 +163,9 @@ func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*B
 	b := &Bearer{
 		Claims: c, Client: c.String("client_id"), Subject: c.String("sub"), Pool: who.Pool, User: who.User,
 		Session: c.String("sid"), Scopes: strings.Fields(c.String("scope")), Expires: c.Time("exp"), Bound: boundTo(c),
-		epoch: space.Epoch, workspace: space.Tenant + "/" + space.ID,
+		epoch: space.Epoch, workspace: space.Tenant + "/" + space.ID, key: key,
 	}
+	b.keyed.Store(generation)
 	b.ref = grant.Ref{
 		Tenant: space.Tenant, Workspace: space.ID, Pool: b.Pool, User: b.User, Client: b.Client,
 		Subject: who.Subject, IDP: c.String("idp"),
@@ -156,19 +182,18 @@ func (s *Service) verify(ctx context.Context, space *live.Space, raw string) (*B
 	return b, nil
 }
 
-// claimsOf returns what an access token says: a JWT says it itself, for an opaque
-// one there is a record.
-func (s *Service) claimsOf(ctx context.Context, space *live.Space, raw string) (token.Claims, error) {
+// claimsOf returns what an access token says, and the key that signed it: a JWT
+// says it itself, for an opaque one there is a record.
+func (s *Service) claimsOf(ctx context.Context, space *live.Space, raw string) (c token.Claims, key string, err error) {
 	if strings.Contains(raw, ".") {
-		return s.Tokens.Verify(ctx, space.Token(), token.Access, "", raw)
+		return s.Tokens.VerifyKey(ctx, space.Token(), token.Access, raw)
 	}
 	v, err := s.Opaque.Look(ctx, space.Tenant, space.ID, space.Epoch, raw)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var c token.Claims
 	err = json.Unmarshal(v.Claims, &c)
-	return c, err
+	return c, "", err
 }
 
 // Caller is who calls the API: an access token, and its workspace and the epochs

@@ -21,7 +21,8 @@ type Automatic struct {
 
 // shortestRotation keeps two rotations apart: a published key needs time to reach
 // those who cache the JWK Set.
-const shortestRotation = time.Hour
+// Rotated keys verify as long as their tokens live: see mostVerifying.
+const shortestRotation = 24 * time.Hour
 
 // plan checks a schedule and sets when it is due next after now.
 func (a Automatic) plan(now time.Time) (Automatic, error) {
@@ -42,7 +43,7 @@ func (a Automatic) plan(now time.Time) (Automatic, error) {
 	}
 	after, err := gronx.NextTickAfter(a.Cron, next, false)
 	if err == nil && after.Sub(next) < shortestRotation {
-		return a, fault.At(fault.Invalid, "cron", "rotates too often: keys must be published for at least an hour before they sign")
+		return a, fault.At(fault.Invalid, "cron", "rotates too often: once a day is the most")
 	}
 	a.ScheduledAt = next
 	return a, nil
@@ -91,8 +92,15 @@ func (t *Tokens) rotateDue(ctx context.Context, row store.Row[head]) error {
 	}
 	w := row.Value.workspace(row.Tenant)
 	err = t.rotate(ctx, w, row, first(w, row.Value.Use), auto)
-	if fault.Is(err, fault.Conflict) { // another gateway was faster
+	switch {
+	case errors.Is(err, store.ErrStale): // another gateway was faster
 		return nil
+	case errors.Is(err, errCrowded): // not again before the next time
+		h := row.Value
+		h.Automatic = auto
+		if _, late := t.heads.Swap(ctx, w.Tenant, row.ID, row.Rev, h); late != nil && !errors.Is(late, store.ErrStale) {
+			err = errors.Join(err, late)
+		}
 	}
 	return err
 }

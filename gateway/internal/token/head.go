@@ -88,7 +88,8 @@ func (t *Tokens) begin(ctx context.Context, w Workspace, use, alg string) error 
 // or ps; "" is the workspace's own) is that of the key published now, by which
 // the workspace will sign after the rotation that follows this one: every key
 // has been published for a while before it signs. Rotated keys verify until they
-// are revoked.
+// are revoked, or nothing that they signed can be alive. Errors: fault.Conflict when
+// too many keys verify, or somebody else was faster.
 func (t *Tokens) Rotate(ctx context.Context, w Workspace, use, keyType string) (Listed, error) {
 	alg := first(w, use)
 	if keyType != "" && use == UseSig {
@@ -107,6 +108,9 @@ func (t *Tokens) Rotate(ctx context.Context, w Workspace, use, keyType string) (
 
 func (t *Tokens) rotate(ctx context.Context, w Workspace, row store.Row[head], next string, auto Automatic) error {
 	h := row.Value
+	if err := t.tidy(ctx, w, &h); err != nil {
+		return err
+	}
 	current := map[string]int{}
 	for alg, n := range h.Current {
 		if err := t.publish(ctx, w, h.Use, alg, n+2); err != nil {
@@ -210,11 +214,12 @@ func (t *Tokens) Revoke(ctx context.Context, w Workspace, use, kid string) (List
 		return Listed{}, fault.At(fault.Invalid, "kid", "is a key that signs or is about to; rotate the keys first")
 	}
 	if k.Revoked.IsZero() {
-		k.Revoked = t.Now()
+		k.Revoked, k.Private = t.Now(), "" // it is shown, and of no use any more
 		if _, err := t.table.Swap(ctx, w.Tenant, row.ID, row.Rev, k.Key); err != nil && !errors.Is(err, store.ErrStale) {
 			return Listed{}, err
 		}
 	}
 	k.Private = ""
-	return k, t.changed(ctx, w)
+	rows[i].Value = k.Key
+	return k, errors.Join(t.changed(ctx, w), t.forget(ctx, w.Tenant, surplus(rows)))
 }

@@ -60,14 +60,17 @@ func (t *Tokens) keys(ctx context.Context, w Workspace) (*ring, error) {
 	if r, ok := t.rings.GetIfPresent(ck); ok && r.epoch == w.Epoch {
 		return r, nil
 	}
-	before := t.applied.Load()
+	t.fresh.Lock()
+	before := t.applied
+	t.fresh.Unlock()
 	r, err := t.load(ctx, w)
 	if err != nil {
 		return nil, fmt.Errorf("keys of %s/%s: %w", w.Tenant, w.ID, err)
 	}
-	t.rings.Set(ck, r)
-	if t.applied.Load() != before { // a change may have come after what was read
-		t.rings.Invalidate(ck)
+	t.fresh.Lock()
+	defer t.fresh.Unlock()
+	if t.applied == before { // else a change may have come after what was read
+		t.rings.Set(ck, r)
 	}
 	return r, nil
 }
@@ -93,11 +96,22 @@ func (t *Tokens) load(ctx context.Context, w Workspace) (*ring, error) {
 	return r, nil
 }
 
-// maxKeys bounds the keys of one workspace and use that are read.
-const maxKeys = 1000
-
+// stored reads every key of one use, in the order of their ids.
 func (t *Tokens) stored(ctx context.Context, w Workspace, use string) ([]store.Row[Key], error) {
-	return t.table.Range(ctx, w.Tenant, store.Prefix(w.ID, w.Epoch, use), store.Page{Limit: maxKeys})
+	const page = 200
+	var all []store.Row[Key]
+	after := ""
+	for {
+		rows, err := t.table.Range(ctx, w.Tenant, store.Prefix(w.ID, w.Epoch, use), store.Page{Limit: page, After: after})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+		if len(rows) < page {
+			return all, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
 }
 
 func (t *Tokens) fill(r *ring, use string, at head, rows []store.Row[Key]) error {
@@ -163,14 +177,21 @@ func (t *Tokens) JWKS(ctx context.Context, w Workspace, use string) ([]byte, err
 
 // Apply takes entries of the change log; nil drops every cached key.
 func (t *Tokens) Apply(entries []changes.Entry) {
-	t.applied.Add(1)
-	if entries == nil {
+	t.fresh.Lock()
+	defer t.fresh.Unlock()
+	t.applied++
+	dropped := entries == nil
+	if dropped {
 		t.rings.InvalidateAll()
 	}
 	for _, e := range entries {
 		if e.Kind == changes.KindKey || e.Kind == changes.KindWorkspace {
 			t.rings.Invalidate(ringKey{e.Tenant, e.Workspace})
+			dropped = true
 		}
+	}
+	if dropped { // last: who sees it finds no old key
+		t.changes.Add(1)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -79,7 +80,9 @@ type Tokens struct {
 	table   *store.Table[Key]
 	heads   *store.Table[head]
 	rings   *otter.Cache[ringKey, *ring]
-	applied atomic.Uint64 // how often Apply was called
+	fresh   sync.Mutex    // between keeping what was read and dropping what is old
+	applied uint64        // how often Apply was called; under fresh
+	changes atomic.Uint64 // see Generation
 }
 
 type ringKey struct{ tenant, workspace string }
@@ -163,63 +166,86 @@ const leeway = 5 * time.Second // between the clocks of gateways
 // checked. Anything else is ErrInvalid with the reason; an unknown key is
 // refused without touching the store.
 func (t *Tokens) Verify(ctx context.Context, w Workspace, k Kind, audience, raw string) (Claims, error) {
-	return t.verify(ctx, w, k, audience, raw, true)
+	c, _, err := t.verify(ctx, w, k, audience, raw, true)
+	return c, err
+}
+
+// VerifyKey is Verify for those who remember the answer: it names the key, about
+// which they ask Holds whenever Generation, read before, has changed.
+func (t *Tokens) VerifyKey(ctx context.Context, w Workspace, k Kind, raw string) (c Claims, kid string, err error) {
+	return t.verify(ctx, w, k, "", raw, true)
+}
+
+// Generation changes whenever keys of any workspace may have changed. It takes no
+// lock.
+func (t *Tokens) Generation() uint64 { return t.changes.Load() }
+
+// Holds tells whether a key of a workspace still verifies tokens of a kind.
+func (t *Tokens) Holds(ctx context.Context, w Workspace, k Kind, kid string) (bool, error) {
+	r, err := t.keys(ctx, w)
+	if err != nil {
+		return false, err
+	}
+	_, use := k.traits()
+	_, ok := r.public[use][kid]
+	return ok, nil
 }
 
 // VerifyExpired is Verify without the end of life: an id_token_hint at sign-out
 // may have expired (OpenID Connect RP-Initiated Logout 1.0, section 2).
 func (t *Tokens) VerifyExpired(ctx context.Context, w Workspace, k Kind, raw string) (Claims, error) {
-	return t.verify(ctx, w, k, "", raw, false)
+	c, _, err := t.verify(ctx, w, k, "", raw, false)
+	return c, err
 }
 
-func (t *Tokens) verify(ctx context.Context, w Workspace, k Kind, audience, raw string, expires bool) (Claims, error) {
+func (t *Tokens) verify(ctx context.Context, w Workspace, k Kind, audience, raw string, expires bool) (Claims, string, error) {
 	if len(raw) > MaxLength {
-		return nil, fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLength)
+		return nil, "", fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxLength)
 	}
-	payload, err := t.open(ctx, w, k, raw)
+	payload, kid, err := t.open(ctx, w, k, raw)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var c Claims
 	if err := json.Unmarshal(payload, &c); err != nil {
-		return nil, fmt.Errorf("%w: payload: %w", ErrInvalid, err)
+		return nil, "", fmt.Errorf("%w: payload: %w", ErrInvalid, err)
 	}
 	now := t.Now()
 	switch {
 	case c.String("iss") != t.Issuer(w.Tenant, w.ID):
-		return nil, fmt.Errorf("%w: issuer", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: issuer", ErrInvalid)
 	case audience != "" && !slices.Contains(c.Strings("aud"), audience):
-		return nil, fmt.Errorf("%w: audience", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: audience", ErrInvalid)
 	case c.Time("exp").IsZero() || (expires && !now.Before(c.Time("exp"))):
-		return nil, fmt.Errorf("%w: expired", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: expired", ErrInvalid)
 	case c.Time("iat").After(now.Add(leeway)) || c.Time("nbf").After(now.Add(leeway)):
-		return nil, fmt.Errorf("%w: not yet valid", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: not yet valid", ErrInvalid)
 	}
-	return c, nil
+	return c, kid, nil
 }
 
-// open checks the header and the signature and returns the payload.
-func (t *Tokens) open(ctx context.Context, w Workspace, k Kind, raw string) ([]byte, error) {
+// open checks the header and the signature and returns the payload and the key.
+func (t *Tokens) open(ctx context.Context, w Workspace, k Kind, raw string) (payload []byte, kid string, err error) {
 	jws, err := jose.ParseSignedCompact(raw, []jose.SignatureAlgorithm{jose.ES256, jose.RS256, jose.PS256})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return nil, "", fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	head := jws.Signatures[0].Protected
 	typ, use := k.traits()
 	if got, _ := head.ExtraHeaders[jose.HeaderType].(string); !strings.EqualFold(got, typ) {
-		return nil, fmt.Errorf("%w: typ is %q, not %q", ErrInvalid, got, typ)
+		return nil, "", fmt.Errorf("%w: typ is %q, not %q", ErrInvalid, got, typ)
 	}
 	r, err := t.keys(ctx, w)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	key, ok := r.public[use][head.KeyID]
 	if !ok || string(key.alg) != head.Algorithm {
-		return nil, fmt.Errorf("%w: unknown key", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: unknown key", ErrInvalid)
 	}
-	payload, err := jws.Verify(key.key)
+	payload, err = jws.Verify(key.key)
 	if err != nil {
-		return nil, fmt.Errorf("%w: signature", ErrInvalid)
+		return nil, "", fmt.Errorf("%w: signature", ErrInvalid)
 	}
-	return payload, nil
+	return payload, head.KeyID, nil
 }
