@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/pool"
@@ -68,7 +69,7 @@ func (x *call) authorizePerson() error {
 	if err != nil {
 		return err
 	}
-	who, err := x.Signin.Person(x.ctx, space, signin.BearerToken(web.Header(x.c, "Authorization")))
+	who, err := x.Signin.Person(x.ctx, space, x.presentation())
 	if err != nil {
 		return err
 	}
@@ -81,6 +82,19 @@ func (x *call) authorizePerson() error {
 		return x.needScope(x.op.allow)
 	}
 	return nil
+}
+
+// presentation is how the call presents its access token. What a DPoP proof must
+// name is made from the base URL: the Host header is the caller's word.
+func (x *call) presentation() signin.Presentation {
+	p := signin.Presentation{
+		Authorization: web.Header(x.c, "Authorization"),
+		Request:       signin.Request{Proofs: web.Headers(x.c, "DPoP"), Method: x.visit.Method, URL: x.Base + x.visit.Path},
+	}
+	if chain := web.Certificates(x.c); len(chain) > 0 {
+		p.Certificate = client.CertificateThumbprint(chain[0])
+	}
+	return p
 }
 
 // stranger lets audit events say where a call without a token came from.

@@ -97,17 +97,17 @@ func (c *Client) allows(registered []string, uri string) bool {
 	if c.ApplicationType != Native && !c.Public() {
 		return false
 	}
-	bare, ok := withoutPort(uri)
+	bare, ok := WithoutPort(uri)
 	return ok && slices.ContainsFunc(registered, func(r string) bool {
-		other, ok := withoutPort(r)
+		other, ok := WithoutPort(r)
 		return ok && other == bare
 	})
 }
 
-// withoutPort cuts the port out of an http address whose host is one of the
+// WithoutPort cuts the port out of an http address whose host is one of the
 // loopback names, and is false for every other text. What it keeps is compared
 // byte by byte, so it need not understand it.
-func withoutPort(uri string) (string, bool) {
+func WithoutPort(uri string) (string, bool) {
 	rest, ok := strings.CutPrefix(uri, "http://")
 	if !ok {
 		return "", false

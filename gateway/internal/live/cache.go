@@ -37,7 +37,7 @@ type Cache struct {
 	Config
 	spaces  *otter.Cache[tenant.Key, snapshot[Space]]
 	clients *otter.Cache[clientKey, snapshot[client.Client]]
-	origins *otter.Cache[tenant.Key, snapshot[map[string]bool]]
+	origins *otter.Cache[tenant.Key, snapshot[origins]]
 	applied atomic.Uint64 // how often Apply was called
 }
 
@@ -63,7 +63,7 @@ func New(c Config) (*Cache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client cache: %w", err)
 	}
-	origins, err := otter.New(&otter.Options[tenant.Key, snapshot[map[string]bool]]{MaximumSize: c.Spaces})
+	origins, err := otter.New(&otter.Options[tenant.Key, snapshot[origins]]{MaximumSize: c.Spaces})
 	if err != nil {
 		return nil, fmt.Errorf("origin cache: %w", err)
 	}

@@ -31,6 +31,12 @@ func app(status string, uris ...string) client.Client {
 	return client.Client{ClientStatus: status, RedirectURIs: uris}
 }
 
+func native(status string, uris ...string) client.Client {
+	c := app(status, uris...)
+	c.ApplicationType = client.Native
+	return c
+}
+
 func (w *world) allows(t testing.TB, workspace, origin string) bool {
 	t.Helper()
 	ok, err := w.AllowsOrigin(t.Context(), "t", workspace, origin)
@@ -47,6 +53,8 @@ func TestAllowsOrigin(t *testing.T) {
 		app(client.StatusActive, "https://App.example/callback?x=https://query.example", "https://port.example:8443/", "https://plain.example:443/cb",
 			"http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:80/cb", "com.example.app:/cb", "https://name@userinfo.example/"),
 		app(client.StatusInactive, "https://inactive.example/cb"),
+		native(client.StatusActive, "http://localhost:4000/cb", "com.example.native:/cb", "https://native.example/cb"),
+		native(client.StatusInactive, "http://[::1]/cb"),
 	)
 	for origin, want := range map[string]bool{
 		"https://app.example": true, "https://port.example:8443": true, "https://plain.example": true,
@@ -57,7 +65,11 @@ func TestAllowsOrigin(t *testing.T) {
 		"https://APP.example": false, "https://app.example.": false, "https://www.app.example": false, "https://app.example.evil.example": false,
 		"https://evilapp.example": false, "https://app.example@evil.example": false, "https://evil.example/https://app.example": false,
 		"https://app.example https://evil.example": false, "https://app.example\r\nX: y": false, "https://port.example": false,
-		"http://localhost": false, "http://localhost:3001": false, "https://localhost:3000": false, "http://127.0.0.1:8080": false,
+		"http://localhost": true, "http://localhost:3001": true, // of the native client
+		"https://localhost:3000": false, "http://localhost:": false, "http://localhost:0": false, "http://localhost:65536": false,
+		"http://localhost:99/": false, "http://localhost.evil.example": false, "http://localhost:80@evil.example": false, "http://localhost:*": false,
+		"http://LOCALHOST:3001": false, "http://127.0.0.1:8080": false, "http://[::1]:8080": false,
+		"https://native.example": true, "https://native.example:8443": false,
 		"https://query.example": false, "https://userinfo.example": false, "https://name@userinfo.example": false, "https://inactive.example": false,
 		"https://app.example" + strings.Repeat("a", 1000): false,
 	} {

@@ -16,8 +16,8 @@ const (
 )
 
 // cors lets pages of the workspace's active clients read what they are answered
-// with, errors too: those whose origin is that of a registered redirect URI. No
-// cookies are sent along. Others get the answer without the headers, which their
+// with, errors too: those whose origin is that of a registered redirect URI
+// ([live.Cache.AllowsOrigin]). No cookies are sent along. Others get the answer without the headers, which their
 // browser keeps from them. methods are those of the address.
 func (h *Handler) cors(methods ...string) fiber.Handler {
 	allowed := strings.Join(methods, ", ")
@@ -62,8 +62,18 @@ func (h *Handler) allowsOrigin(c *fiber.Ctx, origin string) (bool, error) {
 	return h.Live.AllowsOrigin(ctx, tenant, workspace, origin)
 }
 
-// SelfService adds what lets pages of clients call the self-service API of a
-// workspace. It comes before the API.
+// SelfService adds what lets pages of clients call what a workspace has for the
+// people themselves: the self-service API, their sessions, tokens and apps. It
+// comes before the API.
 func (h *Handler) SelfService(r fiber.Router) {
-	r.Use("/:tid/:wid/identity", web.With(h.Errors.REST), h.cors(fiber.MethodGet, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete))
+	const space = "/:tid/:wid"
+	rest := web.With(h.Errors.REST)
+	r.Use(space+"/identity", rest, h.cors(fiber.MethodGet, fiber.MethodPost, fiber.MethodPut, fiber.MethodDelete))
+	for path, method := range map[string]string{
+		"/sso/sessions": fiber.MethodGet, "/sso/sessions/:sessionID": fiber.MethodDelete, "/tokens": fiber.MethodDelete,
+		"/clients": fiber.MethodGet, "/clients/:cid": fiber.MethodDelete,
+		"/applications": fiber.MethodGet, "/environment": fiber.MethodGet,
+	} {
+		r.All(space+path, rest, h.cors(method))
+	}
 }

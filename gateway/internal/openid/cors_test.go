@@ -36,12 +36,12 @@ func TestCORS(t *testing.T) {
 	t.Parallel()
 	s := served(t)
 	tab := s.Tab()
-	for path, methods := range map[string]string{tokenPath: "POST", revokePath: "POST", userinfoPath: "GET, POST"} {
+	for path, methods := range map[string]string{tokenPath: "POST", revokePath: "POST", userinfoPath: "GET, POST", pushPath: "POST", "/default/default/device/authorization": "POST"} {
 		for origin, allowed := range map[string]bool{
-			"": false, spa: true, "http://127.0.0.1": true,
+			"": false, spa: true, "http://127.0.0.1": true, "http://127.0.0.1:8080": true, "http://[::1]:5173": true, // a native client's, at any port
 			"null": false, "http://spa.example": false, "https://spa.example:8443": false, "https://www.spa.example": false, "https://spa.example.evil.example": false,
 			"https://evilspa.example": false, "https://SPA.example": false, "https://spa.example/": false, "https://spa.example, https://evil.example": false,
-			"https://inactive.example": false, "https://admin.example": false, "http://127.0.0.1:8080": false, "*": false,
+			"https://inactive.example": false, "https://admin.example": false, "http://127.0.0.2:8080": false, "https://127.0.0.1:8080": false, "*": false,
 		} {
 			var headers []string
 			if origin != "" {

@@ -24,7 +24,7 @@ const devicesAtOnce = 100
 // mountDevice adds the device authorization endpoint (RFC 8628, section 3.1).
 func (h *Handler) mountDevice(r fiber.Router, oauth fiber.Handler) {
 	begun := limit.NewBuckets(limit.BucketsConfig{Rate: 1, Burst: devicesAtOnce, Now: h.Signin.Now})
-	h.endpoint(r, "/:tid/:wid"+deviceEndpoint, oauth, nil, h.rated(func(c *fiber.Ctx) error {
+	h.endpoint(r, "/:tid/:wid"+deviceEndpoint, oauth, h.cors, h.rated(func(c *fiber.Ctx) error {
 		tenant, err := web.Param(c, "tid")
 		if err != nil {
 			return err

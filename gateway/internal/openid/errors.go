@@ -9,6 +9,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/audit"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
@@ -45,7 +46,15 @@ func asOAuth(err error) error {
 	case "invalid_token":
 		e.Challenge = `Bearer realm="gatepost", error="invalid_token"`
 	case "insufficient_scope":
-		e.Challenge = `Bearer realm="gatepost", error="insufficient_scope", scope="openid"`
+		e.Challenge = `Bearer realm="gatepost", error="insufficient_scope"`
+		var missing signin.MissingScope
+		if errors.As(err, &missing) {
+			e.Challenge += `, scope="` + ascii(string(missing)) + `"`
+		}
+	}
+	var asked *web.Challenged
+	if errors.As(err, &asked) {
+		e.Status, e.Challenge = fiber.StatusUnauthorized, asked.Challenge
 	}
 	return e
 }

@@ -62,7 +62,7 @@ func (h *Handler) push(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	key, err := h.Signin.ProveKey(ctx, space, h.proven(c, space, parPath, ""))
+	key, err := h.Signin.ProveKey(ctx, space, h.proven(c, space, parPath))
 	if err != nil {
 		return err
 	}

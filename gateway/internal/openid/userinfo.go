@@ -61,5 +61,5 @@ func (h *Handler) bearer(ctx context.Context, c *fiber.Ctx, space *live.Space) (
 	case web.Header(c, "Authorization") != "":
 		return nil, refuse("invalid_request", "The access token is in two places: send it once.", nil)
 	}
-	return h.Signin.Bearer(ctx, space, "", raw)
+	return h.bearerBy(ctx, c, space, userinfoEndpoint, "Bearer "+raw)
 }

@@ -154,7 +154,7 @@ func TestChangePassword(t *testing.T) {
 			here, there := mine.Tokens("openid", "offline_access"), phone.Tokens("openid", "offline_access")
 			on := mine.Session()
 			me := signin.Own{Pool: on.Pool, User: on.User, Session: on.ID}
-			who, err := w.Signin.Person(t.Context(), w.Home(), here.AccessToken)
+			who, err := w.Signin.Person(t.Context(), w.Home(), signin.Presentation{Authorization: "Bearer " + here.AccessToken})
 			w.OK(err)
 			me.Grant = who.Claims.String("grant_id")
 			wantKind(t, w.Signin.ChangePassword(t.Context(), w.Demo.Tenant, me, "not-the-old-one", changed), fault.Unauthenticated, "a wrong old password")
@@ -172,8 +172,8 @@ func TestChangePassword(t *testing.T) {
 			if (errHere == nil) != keep || errThere == nil {
 				t.Errorf("grants: mine %v, the other %v", errHere, errThere)
 			}
-			_, errHere = w.Signin.Person(t.Context(), w.Home(), here.AccessToken)
-			_, errThere = w.Signin.Person(t.Context(), w.Home(), there.AccessToken)
+			_, errHere = w.Signin.Person(t.Context(), w.Home(), signin.Presentation{Authorization: "Bearer " + here.AccessToken})
+			_, errThere = w.Signin.Person(t.Context(), w.Home(), signin.Presentation{Authorization: "Bearer " + there.AccessToken})
 			if (errHere == nil) != keep || errThere == nil {
 				t.Errorf("access tokens: mine %v, the other %v", errHere, errThere)
 			}

@@ -124,9 +124,12 @@ func TestBoundTokenNeedsItsKey(t *testing.T) {
 			t.Errorf("%s: token_type %s", name, set.TokenType)
 		}
 		for who, try := range map[string]func() error{
-			"as Bearer":    func() error { _, err := w.Signin.Bearer(t.Context(), w.Home(), "", set.AccessToken); return err },
-			"self-service": func() error { _, err := w.Signin.Person(t.Context(), w.Home(), set.AccessToken); return err },
-			"by others":    func() error { return heldBy(t, w, set.AccessToken, signin.Holder{Key: "x", Certificate: "y"}) },
+			"as Bearer": func() error { _, err := w.Signin.Bearer(t.Context(), w.Home(), "", set.AccessToken); return err },
+			"self-service": func() error {
+				_, err := w.Signin.Person(t.Context(), w.Home(), signin.Presentation{Authorization: "Bearer " + set.AccessToken})
+				return err
+			},
+			"by others": func() error { return heldBy(t, w, set.AccessToken, signin.Holder{Key: "x", Certificate: "y"}) },
 			"key for cert": func() error {
 				return heldBy(t, w, set.AccessToken, signin.Holder{Key: by.Certificate, Certificate: by.Key})
 			},

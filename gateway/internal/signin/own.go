@@ -13,13 +13,17 @@ import (
 )
 
 // Person verifies an access token of a workspace that a person got through any
-// client, for what people do to themselves. Errors: fault.Unauthenticated, also
-// when the person is no longer active. The result has no User when the token is
-// a client's own.
-func (s *Service) Person(ctx context.Context, space *live.Space, raw string) (Caller, error) {
-	b, err := s.Bearer(ctx, space, "", raw)
+// client, for what people do to themselves. Errors: those of Present, also when the
+// person is no longer active. The result has no User when the token is a client's
+// own.
+func (s *Service) Person(ctx context.Context, space *live.Space, p Presentation) (Caller, error) {
+	on, err := s.DPoP(ctx, space)
 	if err != nil {
 		return Caller{}, err
+	}
+	b, err := s.presented(ctx, space, p, on)
+	if err != nil {
+		return Caller{}, challenged(err, p, on)
 	}
 	who := Caller{Bearer: b, Space: space}
 	if b.User == "" || b.Pool == "" {
@@ -30,7 +34,7 @@ func (s *Service) Person(ctx context.Context, space *live.Space, raw string) (Ca
 		err = errBearer(fmt.Errorf("user %s is gone or inactive", b.User))
 	}
 	who.UserEpoch = epoch
-	return who, err
+	return who, challenged(err, p, on)
 }
 
 // Own is a person who changes something of their own, and what they do it with.

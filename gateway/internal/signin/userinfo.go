@@ -68,9 +68,16 @@ func (s *Service) termsOf(ctx context.Context, space *live.Space, b *Bearer, use
 	return t, nil
 }
 
-// errScope means that a token lacks a scope (RFC 6750, section 3.1).
+// MissingScope is the cause of a fault.Denied: the scope that a token lacks.
+type MissingScope string
+
+// Error names the scope, for logs.
+func (m MissingScope) Error() string { return "scope " + string(m) + " is missing" }
+
+// errScope means that a token lacks a scope (RFC 6750, section 3.1). Its code is
+// insufficient_scope, its cause a MissingScope.
 func errScope(scope string) error {
-	e := fault.New(fault.Denied, "The access token lacks the scope "+scope+".", nil)
+	e := fault.New(fault.Denied, "The access token lacks the scope "+scope+".", MissingScope(scope))
 	e.Code = "insufficient_scope"
 	return e
 }

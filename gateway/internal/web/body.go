@@ -160,6 +160,15 @@ func Header(c *fiber.Ctx, name string) string {
 	return string(c.Context().Request.Header.Peek(name))
 }
 
+// Headers returns all values of a request header.
+func Headers(c *fiber.Ctx, name string) []string {
+	var all []string
+	for _, v := range c.Context().Request.Header.PeekAll(name) {
+		all = append(all, string(v))
+	}
+	return all
+}
+
 // mediaType returns a Content-Type without its parameters.
 func mediaType(contentType []byte) []byte {
 	for i, b := range contentType {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,8 +56,22 @@ type Problem struct {
 	TraceID     string
 	UnknownHost *UnknownHost // set when the host is not ours
 
-	oauth *OAuthError
+	oauth     *OAuthError
+	challenge string // WWW-Authenticate of a 401; empty: Bearer
 }
+
+// Challenged is a fault.Unauthenticated that says how to do better: the
+// WWW-Authenticate that its 401 is answered with.
+type Challenged struct {
+	Err       error
+	Challenge string
+}
+
+// Error returns what went wrong, for logs.
+func (e *Challenged) Error() string { return e.Err.Error() }
+
+// Unwrap returns what went wrong.
+func (e *Challenged) Unwrap() error { return e.Err }
 
 // ErrorBody is the JSON body of the REST family (published API §1.2).
 type ErrorBody struct {
@@ -140,6 +155,10 @@ func (e *Errors) problem(err error, st *state) Problem {
 	p.Field, p.RetryAfter = f.Field, f.RetryAfter
 	if f.Code != "" {
 		p.Code = f.Code
+	}
+	var asked *Challenged
+	if errors.As(err, &asked) {
+		p.challenge = asked.Challenge
 	}
 	if p.RetryAfter <= 0 && (f.Kind == fault.TooMany || f.Kind == fault.Unavailable) {
 		p.RetryAfter = 5 * time.Second
@@ -262,7 +281,7 @@ func writeREST(ctx *fasthttp.RequestCtx, p Problem) {
 		b.Error, b.Details["field"] = p.Field+": "+p.Say, p.Field
 	}
 	if p.Status == http.StatusUnauthorized {
-		ctx.Response.Header.Set("WWW-Authenticate", bearerChallenge(ctx))
+		ctx.Response.Header.Set("WWW-Authenticate", cmp.Or(p.challenge, bearerChallenge(ctx)))
 	}
 	writeJSON(ctx, b)
 }
