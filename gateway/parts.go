@@ -151,10 +151,30 @@ func (p *parts) openLimits(ctx context.Context) (err error) {
 	p.flags, err = flag.Open(ctx, p.store, flag.Config{
 		Defaults: p.cfg.Flags, Now: p.cfg.Now,
 		Changed: func(ctx context.Context, tenant, name string) error {
-			return p.changed(ctx, changes.Entry{Kind: changes.KindFlag, Tenant: tenant, ID: name})
+			if err := p.changed(ctx, changes.Entry{Kind: changes.KindFlag, Tenant: tenant, ID: name}); err != nil {
+				return err
+			}
+			return p.hashed(ctx, tenant, name)
 		},
 	})
 	return err
+}
+
+// oneWay tells whether a tenant keeps hashes of client secrets only.
+func (p *parts) oneWay(ctx context.Context, tenant string) (bool, error) {
+	return p.flags.On(ctx, tenant, flag.ClientSecretsOneWay)
+}
+
+// hashed removes the copies of client secrets that can be read where a tenant has
+// just switched them off.
+func (p *parts) hashed(ctx context.Context, tenant, name string) error {
+	if name != flag.ClientSecretsOneWay {
+		return nil
+	}
+	if on, err := p.oneWay(ctx, tenant); err != nil || !on {
+		return err
+	}
+	return p.clients.Clients.DropSealed(ctx, tenant)
 }
 
 // protection records what a tenant did to its limits for guessing.
@@ -231,7 +251,7 @@ func (p *parts) openTenants(ctx context.Context) (err error) {
 		return err
 	}
 	p.clients, err = client.Open(ctx, p.store, client.Config{
-		Ring: p.ring, Now: p.cfg.Now, Egress: p.egress, Workspace: p.tenants.Workspaces.Get, Changed: p.changed, Record: p.audit.Record,
+		Ring: p.ring, Now: p.cfg.Now, Egress: p.egress, OneWay: p.oneWay, Workspace: p.tenants.Workspaces.Get, Changed: p.changed, Record: p.audit.Record,
 	})
 	return err
 }

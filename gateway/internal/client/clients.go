@@ -97,12 +97,16 @@ func (k *Clients) prepare(ctx context.Context, c *Client) (tenant.Workspace, err
 	} else if err := record.ID("client_id", c.ClientID); err != nil {
 		return tenant.Workspace{}, err
 	}
+	said := c.SubjectType != ""
 	c.fill()
 	if err := c.check(); err != nil {
 		return tenant.Workspace{}, err
 	}
 	w, err := k.config.Workspace(ctx, c.Key())
 	if err != nil {
+		return w, err
+	}
+	if err := c.subjects(&w, said, ""); err != nil {
 		return w, err
 	}
 	if err := k.scopes.known(ctx, &w, c.Scopes, nil); err != nil {
@@ -302,12 +306,16 @@ func (k *Clients) next(ctx context.Context, c, old Client) (Client, error) {
 		return Client{}, fault.At(fault.Unprocessable, "authorization_server_id", fmt.Sprintf("is %q and cannot be changed", old.WorkspaceID))
 	}
 	next := merge(c, old)
+	said := next.SubjectType != ""
 	next.fill()
 	if err := next.check(); err != nil {
 		return Client{}, err
 	}
 	w, err := k.config.Workspace(ctx, old.Key())
 	if err != nil {
+		return Client{}, err
+	}
+	if err := next.subjects(&w, said, old.SubjectType); err != nil {
 		return Client{}, err
 	}
 	if err := k.scopes.known(ctx, &w, next.Scopes, old.Scopes); err != nil {

@@ -27,6 +27,7 @@ type bench struct {
 	mu     sync.Mutex
 	now    time.Time
 	oneWay bool
+	types  []string // subject_identifier_types; nil: those of the record
 	log    []string
 	events []audit.Event
 	fail   map[string]error
@@ -71,7 +72,13 @@ func setUp(t *testing.T, alter ...func(*client.Config)) *bench {
 		t.Fatal(err)
 	}
 	cfg := client.Config{
-		Ring: ring, Workspace: b.tenants.Workspaces.Get,
+		Ring: ring, Workspace: func(ctx context.Context, key tenant.Key) (tenant.Workspace, error) {
+			w, err := b.tenants.Workspaces.Get(ctx, key)
+			if b.types != nil {
+				w.SubjectIdentifierTypes = b.types
+			}
+			return w, err
+		},
 		Now:    func() time.Time { return b.now },
 		OneWay: func(context.Context, string) (bool, error) { return b.oneWay, nil },
 		Changed: func(_ context.Context, e changes.Entry) error {

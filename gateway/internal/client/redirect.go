@@ -78,8 +78,9 @@ func thisMachine(host string) bool {
 
 // AllowsRedirect tells whether an authorization response may go to uri: it is
 // registered character by character (RFC 9700, section 2.1), or the client is
-// native or public and uri differs from a registered loopback address in its
-// port only (RFC 8252, section 7.3).
+// native and uri differs from a registered loopback address in its port only (RFC
+// 8252, section 7.3). A public client that is no native one has no such liberty:
+// its pages listen where they were registered.
 func (c *Client) AllowsRedirect(uri string) bool { return c.allows(c.RedirectURIs, uri) }
 
 // AllowsLogoutRedirect is AllowsRedirect for the address after a logout.
@@ -94,7 +95,7 @@ func (c *Client) allows(registered []string, uri string) bool {
 	if slices.Contains(registered, uri) {
 		return true
 	}
-	if c.ApplicationType != Native && !c.Public() {
+	if c.ApplicationType != Native {
 		return false
 	}
 	bare, ok := WithoutPort(uri)

@@ -73,12 +73,12 @@ func TestAllowsRedirect(t *testing.T) {
 		"http://127.0.0.2/cb", "https://127.0.0.1/cb",
 	}
 	web := client.Client{ApplicationType: "web", TokenEndpointAuthMethod: client.AuthBasic, RedirectURIs: registered}
-	native, public := web, web
+	native, public := web, web // a single-page application is public and yet has one port
 	native.ApplicationType = client.Native
 	public.TokenEndpointAuthMethod = client.AuthNone
 	for _, tc := range []struct {
-		uri       string
-		web, rest bool
+		uri         string
+		web, native bool
 	}{
 		{"https://app.example/cb", true, true},
 		{"http://127.0.0.1/cb", true, true},
@@ -130,14 +130,18 @@ func TestAllowsRedirect(t *testing.T) {
 		{"com.example.app:/cb2", false, false},
 	} {
 		for name, c := range map[string]*client.Client{"web": &web, "native": &native, "public": &public} {
-			want := tc.rest
-			if name == "web" {
-				want = tc.web
+			want := tc.web
+			if name == "native" {
+				want = tc.native
 			}
 			if got := c.AllowsRedirect(tc.uri); got != want {
 				t.Errorf("%s %q: %v", name, tc.uri, got)
 			}
 		}
+	}
+	page := client.Client{TokenEndpointAuthMethod: client.AuthNone, PostLogoutRedirectURIs: client.URIs{"http://localhost:3000/bye"}}
+	if !page.AllowsLogoutRedirect("http://localhost:3000/bye") || page.AllowsLogoutRedirect("http://localhost:49152/bye") {
+		t.Error("a page's address after a logout may be on another port")
 	}
 	out := client.Client{PostLogoutRedirectURIs: client.URIs{"https://app.example/bye"}}
 	if !out.AllowsLogoutRedirect("https://app.example/bye") || out.AllowsLogoutRedirect("https://app.example/") || out.AllowsRedirect("https://app.example/bye") {

@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -156,16 +158,22 @@ func (k *Clients) Registered(ctx context.Context, tenantID, id, token, thumbprin
 }
 
 // Reregister replaces what a client said of itself in old by c; what is the
-// administrators' stays. With fresh it gets a new registration access token in
+// administrators' stays. Their trust was in what they saw: a client that changes
+// where answers go, what it asks for or how it proves itself loses it. What
+// binds its tokens and requests is never loosened. With fresh it gets a new registration access token in
 // place of the old one, which is returned.
 func (k *Clients) Reregister(ctx context.Context, c, old Client, fresh *Registering) (Client, string, error) {
 	next := c
 	next.ClientID, next.TenantID, next.WorkspaceID, next.Rev = old.ClientID, old.TenantID, old.WorkspaceID, old.Rev
-	next.ClientStatus, next.ClientType, next.Trusted, next.System = old.ClientStatus, old.ClientType, old.Trusted, old.System
+	next.ClientStatus, next.ClientType, next.System = old.ClientStatus, old.ClientType, old.System
 	next.Audience, next.Metadata, next.ApplicationTypes = old.Audience, old.Metadata, nil
 	next.UseCustomTokenTTLs, next.TokenTTLs = old.UseCustomTokenTTLs, old.TokenTTLs
 	next.ClientSecret, next.ClientSecretExpiresAt = "", old.ClientSecretExpiresAt
 	next.DynamicallyRegistered = true // for the tags that follow from it
+	next.Trusted = old.Trusted && next.seen().equal(old.seen())
+	next.DPoPBoundAccessTokens = next.DPoPBoundAccessTokens || old.DPoPBoundAccessTokens
+	next.RequirePAR = next.RequirePAR || old.RequirePAR
+	next.CertificateBoundTokens = next.CertificateBoundTokens || old.CertificateBoundTokens
 	var token string
 	var kept *registration
 	if fresh != nil {
@@ -177,6 +185,35 @@ func (k *Clients) Reregister(ctx context.Context, c, old Client, fresh *Register
 		}
 	})
 	return made, token, err
+}
+
+// seen is what an administrator trusts a client for.
+type seen struct {
+	lists [][]string // addresses, scopes and grant types, each sorted
+	proof []string   // how it authenticates
+	keys  string     // jwks without blanks
+}
+
+func (c *Client) seen() seen {
+	full := *c
+	full.fill()
+	v := seen{proof: append([]string{full.TokenEndpointAuthMethod, full.ApplicationType, full.JWKSURI}, full.tlsSubject()...)}
+	for _, l := range [][]string{full.RedirectURIs, full.PostLogoutRedirectURIs, full.Scopes, full.GrantTypes} {
+		v.lists = append(v.lists, slices.Compact(slices.Sorted(slices.Values(l))))
+	}
+	var keys bytes.Buffer
+	if len(full.JWKS) > 0 && json.Compact(&keys, full.JWKS) == nil {
+		v.keys = keys.String()
+	}
+	return v
+}
+
+func (c *Client) tlsSubject() []string {
+	return []string{c.TLSSubjectDN, c.TLSSANDNS, c.TLSSANEmail, c.TLSSANIP, c.TLSSANURI}
+}
+
+func (s seen) equal(o seen) bool {
+	return s.keys == o.keys && slices.Equal(s.proof, o.proof) && slices.EqualFunc(s.lists, o.lists, slices.Equal[[]string])
 }
 
 func (r *clientRecord) byRegistration() (store.Key, bool) {

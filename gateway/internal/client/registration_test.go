@@ -85,12 +85,19 @@ func TestReregister(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := client.ReadRegistration([]byte(`{"client_name":"Renamed","redirect_uris":["https://b.example/cb"],"trusted":false,"audience":["x"],"software_id":"y"}`))
+	same, err := client.ReadRegistration([]byte(`{"client_name":"Again","redirect_uris":["https://a.example/cb"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if old, _, err = b.Clients.Reregister(t.Context(), same, old, nil); err != nil || !old.Trusted || old.ClientName != "Again" {
+		t.Fatalf("another name: %+v %v", old, err)
+	}
+	next, err := client.ReadRegistration([]byte(`{"client_name":"Renamed","redirect_uris":["https://b.example/cb"],"trusted":true,"audience":["x"],"software_id":"y"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, fresh, err := b.Clients.Reregister(t.Context(), next, old, &client.Registering{})
-	if err != nil || got.ClientName != "Renamed" || got.RedirectURIs[0] != "https://b.example/cb" || !got.Trusted || got.Audience[0] != "https://api.example" ||
+	if err != nil || got.ClientName != "Renamed" || got.RedirectURIs[0] != "https://b.example/cb" || got.Trusted || got.Audience[0] != "https://api.example" ||
 		string(got.Metadata) != `{"a":1}` || got.SoftwareID != "" || !got.DynamicallyRegistered || !got.Check(c.ClientSecret, b.now) || fresh == token {
 		t.Errorf("%+v %v", got, err)
 	}
@@ -108,6 +115,71 @@ func TestReregister(t *testing.T) {
 	}
 	if _, err := b.Clients.Registered(t.Context(), "acme", c.ClientID, fresh, ""); err != nil {
 		t.Error("an administrator's change ended the token:", err)
+	}
+}
+
+// TestReregisterPower: a trusted client cannot turn the trust to something else,
+// nor loosen what an administrator tightened.
+func TestReregisterPower(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	const body = `"redirect_uris":["https://a.example/cb"],"grant_types":["authorization_code"],"scope":"openid","jwks":{"keys":[]}`
+	for name, change := range map[string]string{
+		"redirect URIs": `"redirect_uris":["https://a.example/cb","https://evil.example/cb"]`,
+		"after logout":  `"post_logout_redirect_uris":["https://evil.example"]`,
+		"scopes":        `"scope":"openid email"`,
+		"grant types":   `"grant_types":["authorization_code","refresh_token"]`,
+		"keys":          `"jwks":{"keys":[{"kty":"EC"}]}`,
+		"address":       `"jwks":null,"jwks_uri":"https://evil.example/jwks"`,
+		"method":        `"token_endpoint_auth_method":"none"`,
+		"native":        `"application_type":"native"`,
+		"nothing":       `"client_name":"x"`,
+	} {
+		c, _, err := b.attempt(t, "{"+body+"}", client.Registering{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Trusted, c.DPoPBoundAccessTokens, c.RequirePAR, c.CertificateBoundTokens = true, true, true, true
+		old, err := b.Clients.Update(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, err := client.ReadRegistration([]byte("{" + body + "," + change + "}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := b.Clients.Reregister(t.Context(), next, old, nil)
+		if err != nil || got.Trusted != (name == "nothing") || !got.DPoPBoundAccessTokens || !got.RequirePAR || !got.CertificateBoundTokens {
+			t.Errorf("%s: %+v %v", name, got, err)
+		}
+	}
+}
+
+// TestSubjectTypes: a workspace's subject_identifier_types bind its clients.
+func TestSubjectTypes(t *testing.T) {
+	t.Parallel()
+	b := setUp(t)
+	made := b.client(t, `{"client_id":"before","authorization_server_id":"shop"}`)
+	b.types = []string{client.Pairwise}
+	try := func(body string) (client.Client, error) {
+		c := parse(t, body)
+		c.TenantID = "acme"
+		return b.Clients.Create(t.Context(), c)
+	}
+	_, err := try(`{"authorization_server_id":"shop","subject_type":"public"}`)
+	wantFault(t, err, fault.Unprocessable, "subject_type")
+	c, err := try(`{"authorization_server_id":"shop"}`)
+	if err != nil || c.SubjectType != client.Pairwise {
+		t.Errorf("%q %v", c.SubjectType, err)
+	}
+	c.SubjectType = "public"
+	_, err = b.Clients.Update(t.Context(), c)
+	wantFault(t, err, fault.Unprocessable, "subject_type")
+	if _, err := try(`{"authorization_server_id":"shop","system":true}`); err != nil {
+		t.Error("a system client:", err)
+	}
+	if made, err = b.Clients.Update(t.Context(), made); err != nil || made.SubjectType != "public" {
+		t.Errorf("as it was before: %q %v", made.SubjectType, err)
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
 // Sector is what a pairwise client shares its subjects with: the host of its
@@ -24,6 +26,32 @@ func (c *Client) Sector() string {
 		return host(c.RedirectURIs[0])
 	}
 	return c.ClientID
+}
+
+// SubjectTypes are the kinds of subjects that clients of a workspace may have: all
+// there are where it names none.
+func SubjectTypes(w *tenant.Workspace) []string {
+	if len(w.SubjectIdentifierTypes) == 0 {
+		return slices.Clone(subjectTypes)
+	}
+	return slices.Clone(w.SubjectIdentifierTypes)
+}
+
+// subjects gives a client that said nothing of subjects, and so has public ones,
+// the first kind of its workspace where that allows no public ones, and refuses a
+// kind that it does not allow. before is what the client had, which it may keep
+// when the workspace changed its mind; the clients that a workspace comes with
+// need their people's own names.
+func (c *Client) subjects(w *tenant.Workspace, said bool, before string) error {
+	allowed := SubjectTypes(w)
+	if c.System || c.SubjectType == before || slices.Contains(allowed, c.SubjectType) {
+		return nil
+	}
+	if said {
+		return fault.At(fault.Unprocessable, "subject_type", "may be "+strings.Join(allowed, ", ")+": the workspace's subject_identifier_types say so")
+	}
+	c.SubjectType = allowed[0]
+	return c.checkSector()
 }
 
 // PairwiseSubject returns the name of a subject in a sector: it says nothing

@@ -18,6 +18,7 @@ const (
 	DynamicClientRegistration = "dynamic_client_registration"
 	TokenExchange             = "token_exchange"
 	DPoP                      = "dpop"
+	ClientSecretsOneWay       = "client_secrets_stored_as_one_way_hash"
 )
 
 // The stages of a flag.
@@ -74,6 +75,10 @@ func Known() []Declaration {
 		{
 			Name: DPoP, Title: "DPoP", Stage: Stable, Owner: "openid", Default: true, Beta: true,
 			Description: "Clients may bind their tokens to a key of their own (RFC 9449).",
+		},
+		{
+			Name: ClientSecretsOneWay, Title: "Client secrets as hashes", Stage: Stable, Owner: "client", Beta: true,
+			Description: "Of client secrets only hashes are kept: they are shown once, and client_secret_jwt does not work; switching it on is for good for those there are.",
 		},
 	}
 }

@@ -67,7 +67,7 @@ func TestDefaults(t *testing.T) {
 	w := newWorld(t, flag.Config{})
 	for name, on := range map[string]bool{
 		"custom_apps": false, "plugins": false, "webauthn": true, "script_extensions": true,
-		"identity_pools_self_registration": true, "dynamic_client_registration": true, "token_exchange": true, "dpop": true,
+		"identity_pools_self_registration": true, "dynamic_client_registration": true, "token_exchange": true, "dpop": true, "client_secrets_stored_as_one_way_hash": false,
 	} {
 		want(t, w.Flags, "acme", name, on)
 	}
@@ -76,8 +76,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s is not described", d.Name)
 		}
 	}
-	if len(flag.Known()) != 8 {
-		t.Errorf("%d flags are declared; this test knows 8", len(flag.Known()))
+	if len(flag.Known()) != 9 {
+		t.Errorf("%d flags are declared; this test knows 9", len(flag.Known()))
 	}
 }
 

@@ -21,7 +21,7 @@ func (h *Handler) mountAuthorize(r fiber.Router, oauth fiber.Handler) {
 	for _, method := range []string{fiber.MethodGet, fiber.MethodPost} {
 		r.Add(method, "/:tid/:wid/oauth2/authorize", page, h.ratedAs(limit.ModuleIdentityPublic, h.authorize))
 	}
-	h.endpoint(r, "/:tid/:wid"+parPath, oauth, h.cors, h.rated(h.push), fiber.MethodPost)
+	h.mountPush(r, oauth)
 }
 
 // pageOrJSON answers an error of the authorization endpoint that must not become

@@ -12,6 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/flag"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/web"
@@ -27,6 +28,7 @@ func (h *Handler) client(ctx context.Context, c *fiber.Ctx, space *live.Space, f
 	}
 	cred.Endpoint = h.Signin.Base + web.Read(c).Path
 	cred.Certificates = web.Certificates(c)
+	ctx = limit.WithOrigin(ctx, limit.Origin{Network: limit.Network(web.Read(c).ClientIP)})
 	return h.Signin.AuthenticateClient(ctx, space, cred)
 }
 
@@ -93,7 +95,7 @@ func readAssertion(authorization string, f form) (signin.Credentials, error) {
 func (h *Handler) describeClients(ctx context.Context, space *live.Space, doc map[string]any) error {
 	methods := h.Signin.AuthMethods(space)
 	var algs []string
-	for _, alg := range client.AssertionAlgs() {
+	for _, alg := range h.Signin.AssertionAlgs(space) {
 		method := client.AuthKeyJWT
 		if alg == "HS256" {
 			method = client.AuthSecretJWT

@@ -17,7 +17,10 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
+	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -105,4 +108,62 @@ func list(v any) []string {
 		out = append(out, text(x))
 	}
 	return out
+}
+
+// TestGuessedSecrets: a network has so many tries at a client's secret, whether or
+// not there is such a client, and beyond them the right one is refused as well; of
+// another network it is not, and a right one costs no try.
+func TestGuessedSecrets(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	demo := s.Demo.Clients.Confidential
+	try := func(id, secret string) signintest.Answer {
+		return s.Tab().Post(tokenPath, url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(id, secret))
+	}
+	for _, id := range []string{demo.ClientID, "nobody"} {
+		for i := range 20 {
+			want := http.StatusUnauthorized
+			if i >= 5 {
+				want = http.StatusTooManyRequests
+			}
+			if a := try(id, "guess"); a.Status != want || (i >= 5) != (a.Header.Get("Retry-After") != "") {
+				t.Errorf("%s, guess %d: %d %s", id, i, a.Status, a.Body)
+			}
+			if i == 3 && id != "nobody" {
+				for range 10 {
+					if a := try(id, demo.ClientSecret); a.Status != http.StatusOK {
+						t.Errorf("the right one between: %d %s", a.Status, a.Body)
+					}
+				}
+			}
+		}
+	}
+	if a := try(demo.ClientID, demo.ClientSecret); a.Status != http.StatusTooManyRequests {
+		t.Errorf("guessed in the end: %d", a.Status)
+	}
+	cr := signin.Credentials{Client: demo.ClientID, Secret: demo.ClientSecret, Method: client.AuthBasic}
+	elsewhere := limit.WithOrigin(t.Context(), limit.Origin{Network: "192.0.2.7"})
+	if _, err := s.Signin.AuthenticateClient(elsewhere, s.Home(), cr); err != nil {
+		t.Errorf("another network: %v", err)
+	}
+	s.Pass(3 * time.Minute)
+	if a := try(demo.ClientID, demo.ClientSecret); a.Status != http.StatusOK {
+		t.Errorf("after a while: %d", a.Status)
+	}
+}
+
+// TestAssertionAlgorithms: the workspace's list is enforced and told.
+func TestAssertionAlgorithms(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	changeSpace(s, func(w *tenant.Workspace) {
+		w.TokenEndpointAuthSigningAlgs, w.SubjectIdentifierTypes = []string{"PS256"}, []string{"pairwise"}
+	})
+	doc := object(t, s.Tab().Get("/default/default/.well-known/openid-configuration"))
+	if got := texts(doc["token_endpoint_auth_signing_alg_values_supported"]); !slices.Equal(got, []string{"PS256"}) {
+		t.Errorf("advertised: %v", got)
+	}
+	if got := texts(doc["subject_types_supported"]); !slices.Equal(got, []string{"pairwise"}) || !slices.Contains(texts(doc["claims_supported"]), "idp_method") {
+		t.Errorf("advertised: %v, %v", got, doc["claims_supported"])
+	}
 }

@@ -72,7 +72,7 @@ func document(space *live.Space, issuer string) map[string]any {
 		"claims_supported":                               claimNames(space),
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       responseModes(space),
-		"subject_types_supported":                        []string{"public", client.Pairwise},
+		"subject_types_supported":                        client.SubjectTypes(&space.Workspace),
 		"id_token_signing_alg_values_supported":          token.Algorithms(),
 		"userinfo_signing_alg_values_supported":          []string{"ES256", "RS256", "none"}, // what clients may register
 		"code_challenge_methods_supported":               []string{"S256"},
@@ -87,7 +87,7 @@ func document(space *live.Space, issuer string) map[string]any {
 }
 
 func claimNames(space *live.Space) []string {
-	names := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "idp", "tid", "aid"}
+	names := []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash", "idp", "idp_method", "tid", "aid"}
 	for _, c := range space.Claims {
 		if c.Type == "id_token" {
 			head, _, _ := strings.Cut(c.Name, ".") // a dotted name nests

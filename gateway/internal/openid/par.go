@@ -13,17 +13,33 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
 	"github.com/gatepost/gatepost/gateway/internal/grant"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
+	"github.com/gatepost/gatepost/gateway/internal/web"
 )
 
 // parPath is the pushed authorization request endpoint below the issuer.
 const parPath = "/par"
 
 const (
-	parLife = time.Minute // where the workspace says nothing
-	maxPush = 16 << 10    // bytes of one pushed request
+	parLife    = time.Minute      // where the workspace says nothing
+	maxPARLife = 10 * time.Minute // whatever the workspace says
+	maxPush    = 16 << 10         // bytes of one pushed request
 )
+
+// Public clients push without any credential, and each request that they push is
+// a record: a network keeps so many at once, and two more each second.
+const (
+	pushesAtOnce    = 100
+	pushesPerSecond = 2
+)
+
+// mountPush adds the pushed authorization request endpoint.
+func (h *Handler) mountPush(r fiber.Router, oauth fiber.Handler) {
+	pushed := limit.NewBuckets(limit.BucketsConfig{Rate: pushesPerSecond, Burst: pushesAtOnce, Now: h.Signin.Now})
+	h.endpoint(r, "/:tid/:wid"+parPath, oauth, h.cors, h.rated(func(c *fiber.Ctx) error { return h.push(c, pushed) }), fiber.MethodPost)
+}
 
 // parameters are those of an authorization request that mean something here. No
 // other is kept, above all no credential of the client.
@@ -42,8 +58,9 @@ type pushAnswer struct {
 
 // push takes an authorization request from a client and keeps it for the browser
 // that will come with its request_uri (RFC 9126, section 2). All that
-// /oauth2/authorize would refuse is refused here.
-func (h *Handler) push(c *fiber.Ctx) error {
+// /oauth2/authorize would refuse is refused here. pushed limits how many a network
+// has kept by public clients.
+func (h *Handler) push(c *fiber.Ctx, pushed *limit.Buckets) error {
 	ctx, cancel := audited(c)
 	defer cancel()
 	c.Set("Cache-Control", "no-store")
@@ -80,9 +97,14 @@ func (h *Handler) push(c *fiber.Ctx) error {
 	if p.Params, p.DPoPKey = params.Encode(), key; len(p.Params) > maxPush {
 		return fault.New(fault.TooLarge, "The authorization request is longer than 16 KB.", nil)
 	}
+	if who.Public() {
+		if err := pushed.Take(space.Tenant + "/" + limit.Network(web.Read(c).ClientIP)); err != nil {
+			return err
+		}
+	}
 	life := parLife
 	if own := time.Duration(space.Workspace.PARTTL); own > 0 {
-		life = own
+		life = min(own, maxPARLife)
 	}
 	uri, err := h.Signin.Requests.Push(ctx, space.Tenant, p, life)
 	if err != nil {

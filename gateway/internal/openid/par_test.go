@@ -13,6 +13,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
+	"github.com/gatepost/gatepost/gateway/internal/store"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
@@ -286,5 +287,60 @@ func TestRequestBoundToKey(t *testing.T) {
 		if b := tab.Post(tokenPath, redeem(got), "DPoP", proof(mine, tokenPath)); b.Status != http.StatusOK {
 			t.Errorf("%s: %d %s", name, b.Status, b.Body)
 		}
+	}
+}
+
+// TestPushFlood: public clients prove nothing, so a network keeps so many of their
+// requests and no more; other networks and clients that authenticate go on. However
+// long the workspace wants them to live, it is minutes.
+func TestPushFlood(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	changeSpace(s, func(w *tenant.Workspace) { w.PARTTL = store.Duration(24 * time.Hour) })
+	tab := s.Tab()
+	if v := object(t, tab.Post(pushPath, signintest.Ask(nil))); v["expires_in"] != 600.0 {
+		t.Errorf("expires in %v", v["expires_in"])
+	}
+	var last signintest.Answer
+	kept := 0
+	for range 150 {
+		if last = tab.Post(pushPath, signintest.Ask(nil)); last.Status == http.StatusCreated {
+			kept++
+		}
+	}
+	if kept < 95 || kept > 110 || last.Status != http.StatusTooManyRequests || last.Header.Get("Retry-After") == "" {
+		t.Errorf("%d kept, then %d %s", kept, last.Status, last.Body)
+	}
+	demo := s.Demo.Clients.Confidential
+	a := tab.Post(pushPath, signintest.Ask(url.Values{"client_id": {demo.ClientID}}), "Authorization", basic(demo.ClientID, demo.ClientSecret))
+	if a.Status != http.StatusCreated {
+		t.Errorf("a client that authenticates: %d %s", a.Status, a.Body)
+	}
+	s.Pass(time.Second)
+	push(t, tab, nil)
+}
+
+// TestImplicitScopes: they are asked for although the request does not, by who is
+// subscribed to them.
+func TestImplicitScopes(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	alter := func(name string) {
+		v, err := s.Clients.Scopes.Get(t.Context(), s.Demo.Tenant, s.Demo.Workspace+"-"+name)
+		s.OK(err)
+		v.Implicit = true
+		_, err = s.Clients.Scopes.Update(t.Context(), v)
+		s.OK(err)
+	}
+	alter("profile")
+	alter("dcr_register") // the client is not subscribed to it
+	tab := s.Tab()
+	if set := object(t, tab.Post(tokenPath, redeem(code(t, tab, nil).Get("code")))); text(set["scope"]) != "email openid profile" {
+		t.Errorf("%v", set["scope"])
+	}
+	demo := s.Demo.Clients.Confidential
+	a := tab.Post(tokenPath, url.Values{"grant_type": {"client_credentials"}, "scope": {"introspect_tokens"}}, "Authorization", basic(demo.ClientID, demo.ClientSecret))
+	if v := object(t, a); v["scope"] != "introspect_tokens" {
+		t.Errorf("a client's own token: %v", v)
 	}
 }

@@ -62,7 +62,9 @@ func (h *Handler) registering(ctx context.Context, c *fiber.Ctx) (*live.Space, t
 	return space, set, err
 }
 
-// register is the client registration endpoint (RFC 7591, section 3).
+// register is the client registration endpoint (RFC 7591, section 3). An initial
+// access token counts also where none is required: who brings one may have grants
+// that others may not.
 func (h *Handler) register(c *fiber.Ctx) error {
 	ctx, cancel := audited(c)
 	defer cancel()
@@ -78,7 +80,8 @@ func (h *Handler) register(c *fiber.Ctx) error {
 		}
 	}
 	how := client.Registering{}
-	if set.InitialAccessToken.Required {
+	vouched := set.InitialAccessToken.Required || web.Header(c, "Authorization") != ""
+	if vouched {
 		b, err := h.initial(ctx, c, space)
 		if err != nil {
 			return err
@@ -88,7 +91,7 @@ func (h *Handler) register(c *fiber.Ctx) error {
 	if err := terms(&how, set, c); err != nil {
 		return err
 	}
-	who, err := h.readClient(ctx, c, space, nil)
+	who, err := h.readClient(ctx, c, space, nil, vouched)
 	if err != nil {
 		return asMetadata(err)
 	}
@@ -209,7 +212,7 @@ func (h *Handler) registered(ctx context.Context, c *fiber.Ctx, m managing) erro
 
 // reregister replaces a registration (RFC 7592, section 2.2).
 func (h *Handler) reregister(ctx context.Context, c *fiber.Ctx, m managing) error {
-	next, err := h.readClient(ctx, c, m.space, &m.who)
+	next, err := h.readClient(ctx, c, m.space, &m.who, false)
 	if err != nil {
 		return asMetadata(err)
 	}

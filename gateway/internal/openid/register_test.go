@@ -17,7 +17,10 @@ import (
 
 const registerPath = "/default/default/oauth2/register"
 
-const registration = `{"client_name":"App","redirect_uris":["https://app.example/cb"],"grant_types":["authorization_code","client_credentials"]}`
+const registration = `{"client_name":"App","redirect_uris":["https://app.example/cb"],"grant_types":["authorization_code"]}`
+
+// machine wants tokens of its own beside those of people.
+const machine = `{"client_name":"App","redirect_uris":["https://app.example/cb"],"grant_types":["authorization_code","client_credentials"]}`
 
 // open lets clients register themselves in the demo's workspace.
 func open(s *signintest.Site, alter func(*tenant.Workspace)) {
@@ -35,6 +38,19 @@ func open(s *signintest.Site, alter func(*tenant.Workspace)) {
 func register(s *signintest.Site, body string, headers ...string) signintest.Answer {
 	s.T.Helper()
 	return s.Tab().Send(http.MethodPost, registerPath, body, append([]string{"Content-Type", "application/json"}, headers...)...)
+}
+
+// initial returns an initial access token.
+func initial(s *signintest.Site) string {
+	s.T.Helper()
+	demo := s.Demo.Clients.Confidential
+	s.ChangeClient(demo.ClientID, func(c *client.Client) {
+		if !slices.Contains(c.Scopes, "dcr_register") {
+			c.Scopes = append(slices.Clone(c.Scopes), "dcr_register")
+		}
+	})
+	a := s.Tab().Post(tokenPath, url.Values{"grant_type": {"client_credentials"}, "scope": {"dcr_register"}}, "Authorization", basic(demo.ClientID, demo.ClientSecret))
+	return text(object(s.T, a)["access_token"])
 }
 
 func bearer(token string) []string { return []string{"Authorization", "Bearer " + token} }
@@ -55,10 +71,10 @@ func TestRegistration(t *testing.T) {
 	}
 	tab := s.Tab()
 	use := func(secret string) int {
-		return tab.Post(tokenPath, url.Values{"grant_type": {"client_credentials"}}, "Authorization", basic(id, secret)).Status
+		return tab.Post("/default/default/oauth2/revoke", url.Values{"token": {"x"}}, "Authorization", basic(id, secret)).Status
 	}
 	if got := use(text(made["client_secret"])); got != http.StatusOK {
-		t.Errorf("its token: %d", got)
+		t.Errorf("its secret: %d", got)
 	}
 	if c := s.Client(id); c.Trusted || !c.DynamicallyRegistered {
 		t.Errorf("%+v", c)
@@ -98,7 +114,7 @@ func TestRegistration(t *testing.T) {
 		t.Errorf("after its end: %d", a.Status)
 	}
 	if got := use(text(made["client_secret"])); got != http.StatusUnauthorized {
-		t.Errorf("a token after its end: %d", got)
+		t.Errorf("its secret after its end: %d", got)
 	}
 }
 
@@ -110,8 +126,8 @@ func TestRegistrationTokens(t *testing.T) {
 	open(s, nil)
 	one, two := object(t, register(s, registration)), object(t, register(s, registration))
 	tab := s.Tab()
-	access := object(t, tab.Post(tokenPath, url.Values{"grant_type": {"client_credentials"}},
-		"Authorization", basic(text(one["client_id"]), text(one["client_secret"]))))["access_token"]
+	own := object(t, register(s, machine, bearer(initial(s))...))
+	access := object(t, tab.Post(tokenPath, url.Values{"grant_type": {"client_credentials"}}, basicHeader(own)...))["access_token"]
 	at := registerPath + "/" + text(one["client_id"])
 	for name, headers := range map[string][]string{
 		"nothing": nil, "another's": bearer(text(two["registration_access_token"])), "an access token": bearer(text(access)),
@@ -143,7 +159,9 @@ func basicHeader(c map[string]any) []string {
 func TestBadRegistrations(t *testing.T) {
 	t.Parallel()
 	s := signintest.Serve(t)
-	open(s, nil)
+	_, err := s.Clients.Scopes.Create(t.Context(), client.Scope{TenantID: s.Demo.Tenant, WorkspaceID: s.Demo.Workspace, Name: "payments"})
+	s.OK(err)
+	open(s, func(w *tenant.Workspace) { w.SubjectIdentifierTypes = []string{"public"} })
 	before, err := s.Clients.Clients.All(t.Context(), tenant.Key{Tenant: s.Demo.Tenant, Workspace: s.Demo.Workspace})
 	s.OK(err)
 	with := func(more string) string { return strings.TrimSuffix(registration, "}") + "," + more + "}" }
@@ -151,30 +169,34 @@ func TestBadRegistrations(t *testing.T) {
 		``: "invalid_client_metadata", `{`: "invalid_client_metadata", `[]`: "invalid_client_metadata", `null`: "invalid_redirect_uri",
 		`{}`:                   "invalid_redirect_uri",
 		`{"redirect_uris":[]}`: "invalid_redirect_uri",
-		`{"redirect_uris":["http://evil.example/cb"]}`:                         "invalid_redirect_uri",
-		`{"redirect_uris":["https://a.example/cb#x"]}`:                         "invalid_redirect_uri",
-		`{"redirect_uris":["javascript:alert(1)"]}`:                            "invalid_redirect_uri",
-		`{"redirect_uris":["myapp://cb"]}`:                                     "invalid_redirect_uri",
-		`{"redirect_uris":["https://*.example/cb"]}`:                           "invalid_redirect_uri",
-		with(`"software_statement":"x.y.z"`):                                   "invalid_software_statement",
-		with(`"token_endpoint_auth_method":"private_key_jwt"`):                 "invalid_client_metadata",
-		with(`"token_endpoint_auth_method":"tls_client_auth"`):                 "invalid_client_metadata",
-		with(`"token_endpoint_auth_method":"magic"`):                           "invalid_client_metadata",
-		with(`"token_endpoint_auth_method":"none"`):                            "invalid_client_metadata",
-		with(`"grant_types":["implicit"]`):                                     "invalid_client_metadata",
-		with(`"grant_types":["password"]`):                                     "invalid_client_metadata",
-		with(`"grant_types":["client_credentials"],"response_types":["code"]`): "invalid_client_metadata",
-		with(`"response_types":["token"]`):                                     "invalid_client_metadata",
-		with(`"id_token_encrypted_response_alg":"RSA-OAEP"`):                   "invalid_client_metadata",
-		with(`"jwks":{"keys":[{"kty":"EC","d":"x"}]}`):                         "invalid_client_metadata",
-		with(`"jwks":{"keys":[]},"jwks_uri":"ftp://a.example"`):                "invalid_client_metadata",
-		with(`"scope":"openid nothing"`):                                       "invalid_client_metadata",
-		with(`"scope":"dcr_register"`):                                         "invalid_client_metadata",
-		with(`"scope":"introspect_tokens"`):                                    "invalid_client_metadata",
-		with(`"scope":"openid revoke_tokens"`):                                 "invalid_client_metadata",
-		with(`"scopes":["dcr_manage"]`):                                        "invalid_client_metadata",
-		with(`"client_uri":"javascript:alert(1)"`):                             "invalid_client_metadata",
-		with(`"client_name":7`):                                                "invalid_client_metadata",
+		`{"redirect_uris":["http://evil.example/cb"]}`:                                             "invalid_redirect_uri",
+		`{"redirect_uris":["https://a.example/cb#x"]}`:                                             "invalid_redirect_uri",
+		`{"redirect_uris":["javascript:alert(1)"]}`:                                                "invalid_redirect_uri",
+		`{"redirect_uris":["myapp://cb"]}`:                                                         "invalid_redirect_uri",
+		`{"redirect_uris":["https://*.example/cb"]}`:                                               "invalid_redirect_uri",
+		with(`"software_statement":"x.y.z"`):                                                       "invalid_software_statement",
+		with(`"token_endpoint_auth_method":"private_key_jwt"`):                                     "invalid_client_metadata",
+		with(`"token_endpoint_auth_method":"tls_client_auth"`):                                     "invalid_client_metadata",
+		with(`"token_endpoint_auth_method":"magic"`):                                               "invalid_client_metadata",
+		with(`"grant_types":["implicit"]`):                                                         "invalid_client_metadata",
+		with(`"grant_types":["password"]`):                                                         "invalid_client_metadata",
+		with(`"grant_types":["client_credentials"],"response_types":["code"]`):                     "invalid_client_metadata",
+		with(`"response_types":["token"]`):                                                         "invalid_client_metadata",
+		with(`"id_token_encrypted_response_alg":"RSA-OAEP"`):                                       "invalid_client_metadata",
+		with(`"jwks":{"keys":[{"kty":"EC","d":"x"}]}`):                                             "invalid_client_metadata",
+		with(`"jwks":{"keys":[]},"jwks_uri":"ftp://a.example"`):                                    "invalid_client_metadata",
+		with(`"scope":"openid nothing"`):                                                           "invalid_client_metadata",
+		machine:                                                                                    "invalid_client_metadata",
+		with(`"grant_types":["authorization_code","urn:ietf:params:oauth:grant-type:jwt-bearer"]`): "invalid_client_metadata",
+		with(`"scope":"view_sessions"`):                                                            "invalid_client_metadata",
+		with(`"scope":"openid payments"`):                                                          "invalid_client_metadata",
+		with(`"subject_type":"pairwise"`):                                                          "invalid_client_metadata",
+		with(`"scope":"dcr_register"`):                                                             "invalid_client_metadata",
+		with(`"scope":"introspect_tokens"`):                                                        "invalid_client_metadata",
+		with(`"scope":"openid revoke_tokens"`):                                                     "invalid_client_metadata",
+		with(`"scopes":["dcr_manage"]`):                                                            "invalid_client_metadata",
+		with(`"client_uri":"javascript:alert(1)"`):                                                 "invalid_client_metadata",
+		with(`"client_name":7`):                                                                    "invalid_client_metadata",
 	} {
 		a := register(s, body)
 		if v := object(t, a); a.Status != http.StatusBadRequest || v["error"] != code || text(v["error_description"]) == "" || v["error_code"] != float64(400) {
@@ -273,7 +295,7 @@ func TestRegistrationSettings(t *testing.T) {
 	if v := object(t, register(s, registration)); v["scope"] != "openid introspect_tokens" {
 		t.Errorf("%v", v["scope"])
 	}
-	made := object(t, register(s, strings.TrimSuffix(registration, "}")+`,"scope":"email nothing introspect_tokens"}`))
+	made := object(t, register(s, strings.TrimSuffix(registration, "}")+`,"scope":"email nothing view_sessions introspect_tokens"}`))
 	if made["scope"] != "email introspect_tokens" {
 		t.Errorf("%v", made["scope"])
 	}
@@ -285,7 +307,7 @@ func TestRegistrationSettings(t *testing.T) {
 	}
 
 	open(s, func(w *tenant.Workspace) { w.ClientRegistration.DisableTokenManagement = true })
-	own := object(t, register(s, registration))
+	own := object(t, register(s, machine, bearer(initial(s))...))
 	if own["registration_access_token"] != nil {
 		t.Errorf("%v", own)
 	}
@@ -311,5 +333,31 @@ func TestRegistrationSettings(t *testing.T) {
 	})
 	if a := register(s, registration); a.Status != http.StatusForbidden {
 		t.Errorf("as JWS: %d %s", a.Status, a.Body)
+	}
+}
+
+// TestMachineRegistration: grants without a person are for those that came with an
+// initial access token, and no change of the registration adds them.
+func TestMachineRegistration(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	open(s, nil)
+	own := object(t, register(s, machine, bearer(initial(s))...))
+	a := s.Tab().Post(tokenPath, url.Values{"grant_type": {"client_credentials"}}, basicHeader(own)...)
+	if a.Status != http.StatusOK {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := register(s, machine, bearer("x")...); a.Status != http.StatusUnauthorized {
+		t.Errorf("a wrong initial access token: %d %s", a.Status, a.Body)
+	}
+	for _, tc := range []struct {
+		made map[string]any
+		want int
+	}{{own, http.StatusOK}, {object(t, register(s, registration)), http.StatusBadRequest}} {
+		at := registerPath + "/" + text(tc.made["client_id"])
+		a := s.Tab().Send(http.MethodPut, at, machine, append(bearer(text(tc.made["registration_access_token"])), "Content-Type", "application/json")...)
+		if a.Status != tc.want {
+			t.Errorf("a change: %d %s", a.Status, a.Body)
+		}
 	}
 }

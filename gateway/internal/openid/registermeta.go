@@ -37,8 +37,9 @@ var unsupported = []string{
 }
 
 // readClient reads what a client says of itself and judges it by the rules of the
-// workspace. old is the client as it is; nil: a new one.
-func (h *Handler) readClient(ctx context.Context, c *fiber.Ctx, space *live.Space, old *client.Client) (client.Client, error) {
+// workspace. old is the client as it is; nil: a new one, which came with an initial
+// access token if it is vouched for.
+func (h *Handler) readClient(ctx context.Context, c *fiber.Ctx, space *live.Space, old *client.Client, vouched bool) (client.Client, error) {
 	var body json.RawMessage
 	if err := web.Decode(c, &body); err != nil {
 		return client.Client{}, err
@@ -55,6 +56,9 @@ func (h *Handler) readClient(ctx context.Context, c *fiber.Ctx, space *live.Spac
 		who.CertificateBoundTokens = false
 	}
 	if err := h.allowedGrants(ctx, space, &who); err != nil {
+		return who, err
+	}
+	if err := ownGrants(&who, old, vouched); err != nil {
 		return who, err
 	}
 	return who, allowedScopes(space, &who, old)
@@ -127,6 +131,18 @@ func (h *Handler) allowedGrants(ctx context.Context, space *live.Space, who *cli
 	return consistent(who)
 }
 
+// ownGrants refuses grants in which no person has a say to clients that nobody
+// vouched for.
+func ownGrants(who, old *client.Client, vouched bool) error {
+	for _, kind := range []string{"client_credentials", grantJWTBearer} {
+		if who.Grants(kind) && !vouched && (old == nil || !old.Grants(kind)) {
+			return fault.At(fault.Unprocessable, "grant_types",
+				kind+" needs a registration with an initial access token (scope "+scopeRegister+")")
+		}
+	}
+	return nil
+}
+
 // consistent refuses members that do not go together.
 func consistent(who *client.Client) error {
 	code := who.Grants("authorization_code")
@@ -144,8 +160,14 @@ func consistent(who *client.Client) error {
 	return nil
 }
 
-// allowedScopes gives a client that asks for no scopes the default ones, and
-// refuses those that nobody may give themselves.
+// standardScopes are about the person who signs in, who is asked for each (OpenID
+// Connect Core 1.0, sections 5.4 and 11).
+var standardScopes = []string{"openid", "profile", "email", "address", "phone", "offline_access"}
+
+// allowedScopes gives a client that asks for no scopes the default ones. A client
+// gives itself no more than those and the standard ones: every other scope is an
+// administrator's to give, and refused, or left out where the workspace ignores
+// scopes that mean nothing here.
 func allowedScopes(space *live.Space, who, old *client.Client) error {
 	defaults := space.Workspace.ClientRegistration.DefaultScopes
 	if len(who.Scopes) == 0 {
@@ -161,24 +183,18 @@ func allowedScopes(space *live.Space, who, old *client.Client) error {
 	var kept []string
 	for _, name := range who.Scopes {
 		_, known := space.Scopes[name]
-		given := slices.Contains(defaults, name) || (old != nil && slices.Contains(old.Scopes, name))
+		given := slices.Contains(standardScopes, name) || slices.Contains(defaults, name) || (old != nil && slices.Contains(old.Scopes, name))
 		switch {
-		case !known && space.Workspace.Advanced.IgnoreUnknownScopesForDCR:
-			continue
+		case known && given:
+			kept = append(kept, name)
+		case space.Workspace.Advanced.IgnoreUnknownScopesForDCR:
 		case !known:
 			return fault.At(fault.Unprocessable, "scope", "names "+name+", which is no scope of this workspace")
-		case !given && reserved(space, name):
-			return fault.At(fault.Unprocessable, "scope", "names "+name+", which only an administrator gives to a client")
+		default:
+			return fault.At(fault.Unprocessable, "scope",
+				"names "+name+", which only an administrator gives to a client (dynamic_client_registration.default_scopes, or at the client)")
 		}
-		kept = append(kept, name)
 	}
 	who.Scopes = kept
 	return nil
-}
-
-// reserved scopes are those of registration, of other clients' tokens and of
-// administration.
-func reserved(space *live.Space, name string) bool {
-	return slices.Contains([]string{scopeRegister, "dcr_manage", "introspect_tokens", "revoke_tokens"}, name) ||
-		slices.Contains(client.SystemScopes(space.Tenant), name)
 }

@@ -143,6 +143,9 @@ func checkPKCE(f form, r *login.Request, space *live.Space, c *client.Client) er
 	return nil
 }
 
+// checkScopes judges the scopes that a person is asked for, and adds those that
+// are asked for although the request does not (published API, section 26), as far
+// as the client is subscribed to them.
 func checkScopes(_ form, r *login.Request, space *live.Space, c *client.Client) error {
 	for _, scope := range r.Scopes {
 		if _, known := space.Scopes[scope]; !known {
@@ -150,6 +153,11 @@ func checkScopes(_ form, r *login.Request, space *live.Space, c *client.Client) 
 		}
 		if !slices.Contains(c.Scopes, scope) {
 			return refuse("invalid_scope", fmt.Sprintf("The client is not subscribed to the scope %q.", scope), nil)
+		}
+	}
+	for _, scope := range c.Scopes {
+		if space.Scopes[scope].Implicit {
+			r.Scopes = append(r.Scopes, scope)
 		}
 	}
 	slices.Sort(r.Scopes)

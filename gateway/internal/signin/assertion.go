@@ -3,6 +3,7 @@ package signin
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
@@ -33,12 +34,16 @@ func (s *Service) byAssertion(ctx context.Context, space *live.Space, cr Credent
 	return c, s.spendAssertion(ctx, c, a, "invalid_client")
 }
 
-// readAssertion parses an assertion and checks everything but who signed it. Its
+// readAssertion parses an assertion and checks everything but who signed it: the
+// workspace must allow its algorithm (token_endpoint_auth_signing_alg_values). Its
 // audience is the issuer, the token endpoint or the address that was called.
 func (s *Service) readAssertion(space *live.Space, raw, endpoint string) (*client.Assertion, error) {
 	a, err := client.ParseAssertion(raw)
 	if err != nil {
 		return nil, err
+	}
+	if alg := a.Algorithm(); !slices.Contains(s.AssertionAlgs(space), alg) {
+		return nil, fault.New(fault.Unauthenticated, "The workspace does not allow assertions signed by "+alg+" (token_endpoint_auth_signing_alg_values).", nil)
 	}
 	audiences := []string{s.Tokens.Issuer(space.Tenant, space.ID), s.Base + "/" + space.Tenant + "/" + space.ID + "/oauth2/token"}
 	if endpoint != "" {

@@ -2,12 +2,14 @@ package signin
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"slices"
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
 )
 
@@ -94,6 +96,14 @@ func (s *Service) AuthMethods(space *live.Space) []string {
 	})
 }
 
+// AssertionAlgs are the algorithms by which clients of the workspace may sign
+// assertions.
+func (s *Service) AssertionAlgs(space *live.Space) []string {
+	return slices.DeleteFunc(client.AssertionAlgs(), func(alg string) bool {
+		return !slices.Contains(space.Workspace.TokenEndpointAuthSigningAlgs, alg)
+	})
+}
+
 func (s *Service) methodAllowed(space *live.Space, method string) error {
 	if slices.Contains(space.Workspace.TokenEndpointAuthMethods, method) {
 		return nil
@@ -110,10 +120,37 @@ func (s *Service) activeClient(ctx context.Context, space *live.Space, id string
 	return c, err
 }
 
+// bySecret bounds guessing at secrets by the rule of limit.KindClientAuthentication,
+// for each client and network, whether or not there is such a client: beyond it the
+// right secret is refused as well. Only wrong ones are counted. Who has presented
+// none here of late is not looked up, so that a right secret costs the store
+// nothing; of a hundred guesses at the same moment each wrong one still counts.
 func (s *Service) bySecret(ctx context.Context, space *live.Space, cr Credentials) (*client.Client, error) {
 	if err := s.methodAllowed(space, cr.Method); err != nil {
 		return nil, err
 	}
+	who := space.ID + "/" + cr.Client
+	key := sha256.Sum256([]byte(space.Tenant + "\x00" + who + "\x00" + limit.OriginOf(ctx).Network))
+	c, wrong := s.checkSecret(ctx, space, cr)
+	if wrong != nil && fault.Read(wrong).Kind != fault.Unauthenticated {
+		return nil, wrong
+	}
+	if _, before := s.wrong.GetIfPresent(key); wrong == nil && !before {
+		return c, nil
+	}
+	s.wrong.Set(key, struct{}{})
+	if err := s.Guard.Take(ctx, space.Tenant, limit.KindClientAuthentication, who); err != nil {
+		return nil, err
+	}
+	if wrong != nil {
+		return nil, wrong
+	}
+	s.wrong.Invalidate(key)
+	return c, s.Guard.Refund(ctx, space.Tenant, limit.KindClientAuthentication, who)
+}
+
+// checkSecret returns the client whose secret was presented in the way that it uses.
+func (s *Service) checkSecret(ctx context.Context, space *live.Space, cr Credentials) (*client.Client, error) {
 	c, err := s.activeClient(ctx, space, cr.Client)
 	if err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 
 	"github.com/gatepost/gatepost/gateway/internal/client"
 	"github.com/gatepost/gatepost/gateway/internal/fault"
+	"github.com/gatepost/gatepost/gateway/internal/flag"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
 	"github.com/gatepost/gatepost/gateway/internal/tenant"
@@ -300,3 +301,49 @@ func TestClientCertificates(t *testing.T) {
 }
 
 func second(_ *client.Client, err error) error { return err }
+
+// TestAssertionAlgorithmOff: an algorithm that the workspace took off its list
+// signs nothing any more, neither an authentication nor a grant.
+func TestAssertionAlgorithmOff(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := newRobot(t, w, client.AuthKeyJWT, nil)
+	v, err := w.Tenants.Workspaces.Get(t.Context(), tenant.Key{Tenant: w.Demo.Tenant, Workspace: w.Demo.Workspace})
+	w.OK(err)
+	v.TokenEndpointAuthSigningAlgs = []string{"PS256"}
+	_, err = w.Tenants.Workspaces.Update(t.Context(), v)
+	w.OK(err)
+	_, err = r.try(r.sign(jose.ES256, r.key, nil))
+	wantCode(t, err, "invalid_client", "authentication")
+	_, err = w.Signin.Vouch(t.Context(), w.Home(), &r.Client, r.sign(jose.ES256, r.key, nil))
+	wantCode(t, err, "invalid_grant", "grant")
+}
+
+// TestSecretsAsHashes: the flag forgets the secrets that there are, and those to
+// come; what clients know goes on.
+func TestSecretsAsHashes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	demo := w.Demo.Clients.Confidential
+	reveal := func() string {
+		c, err := w.Clients.Clients.Get(t.Context(), w.Demo.Tenant, demo.ClientID)
+		w.OK(err)
+		w.OK(w.Clients.Clients.Reveal(t.Context(), &c))
+		return c.ClientSecret
+	}
+	if reveal() != demo.ClientSecret {
+		t.Error("without the flag the secret is hidden")
+	}
+	w.OK(w.Flags.Set(t.Context(), w.Demo.Tenant, flag.ClientSecretsOneWay, true, "test"))
+	if got := reveal(); got != "" {
+		t.Errorf("shown: %q", got)
+	}
+	cr := signin.Credentials{Client: demo.ClientID, Secret: demo.ClientSecret, Method: client.AuthBasic}
+	if _, err := w.Signin.AuthenticateClient(t.Context(), w.Home(), cr); err != nil {
+		t.Error(err)
+	}
+	w.OK(w.Flags.Set(t.Context(), w.Demo.Tenant, flag.ClientSecretsOneWay, false, "test"))
+	if got := reveal(); got != "" {
+		t.Errorf("off again: %q", got)
+	}
+}

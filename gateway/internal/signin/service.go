@@ -76,6 +76,7 @@ type Service struct {
 	Config
 	names   Names
 	bearers *otter.Cache[[32]byte, *Bearer]
+	wrong   *otter.Cache[[32]byte, struct{}] // who presented a wrong client secret of late
 	ended   ends
 	telling slots // of the clients that are being told
 }
@@ -92,7 +93,12 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	wrong, err := otter.New(&otter.Options[[32]byte, struct{}]{MaximumSize: 50_000})
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
+		wrong:  wrong,
 		Config: c, names: Names{Secure: strings.HasPrefix(c.Base, "https://")}, bearers: bearers,
 		ended: ends{wake: make(chan struct{}, 1)},
 	}, nil

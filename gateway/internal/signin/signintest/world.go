@@ -144,6 +144,14 @@ func (w *World) announce(ctx context.Context, entries ...changes.Entry) (uint64,
 	return 0, nil
 }
 
+// flagged does what setting a flag means for what is stored.
+func (w *World) flagged(ctx context.Context, tenant, name string) error {
+	if on, err := w.Flags.On(ctx, tenant, flag.ClientSecretsOneWay); err != nil || !on || name != flag.ClientSecretsOneWay {
+		return err
+	}
+	return w.Clients.Clients.DropSealed(ctx, tenant)
+}
+
 // cheapen lets the first pool, which has no users yet, hash in a way that costs
 // tests nothing.
 func (w *World) cheapen(ctx context.Context, e changes.Entry) error {
@@ -170,7 +178,7 @@ func (w *World) openTokens(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if w.Flags, err = flag.Open(ctx, w.Store, flag.Config{Now: w.Now}); err != nil {
+	if w.Flags, err = flag.Open(ctx, w.Store, flag.Config{Now: w.Now, Changed: w.flagged}); err != nil {
 		return err
 	}
 	if w.Guard, err = limit.OpenGuard(ctx, w.Store, limit.GuardConfig{Rule: rules.Rule, Now: w.Now}); err != nil {
@@ -227,7 +235,10 @@ func (w *World) openTenants(ctx context.Context) (err error) {
 	}
 	w.Clients, err = client.Open(ctx, w.Store, client.Config{
 		Egress: http.DefaultClient,
-		Ring:   w.Ring, Now: w.Now, Workspace: w.Tenants.Workspaces.Get, Changed: w.changed, Record: w.Audit.Record,
+		OneWay: func(ctx context.Context, tenant string) (bool, error) {
+			return w.Flags.On(ctx, tenant, flag.ClientSecretsOneWay)
+		},
+		Ring: w.Ring, Now: w.Now, Workspace: w.Tenants.Workspaces.Get, Changed: w.changed, Record: w.Audit.Record,
 	})
 	if err != nil {
 		return err
