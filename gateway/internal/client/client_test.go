@@ -299,7 +299,7 @@ func TestRotate(t *testing.T) {
 		}
 	}
 	rotate(0)
-	if d := cmp.Diff([]string{"client acme/shop app", "event acme/shop client_updated"}, b.taken()); d != "" {
+	if d := cmp.Diff([]string{"client acme/shop app", "event acme/shop client_updated", "revoke.client acme/shop app"}, b.taken()); d != "" {
 		t.Error(d)
 	}
 	valid(true, true)
@@ -409,7 +409,7 @@ func TestUpdate(t *testing.T) {
 		!next.Check(made.ClientSecret, b.now) || next.Epoch != made.Epoch || !next.CreatedAt.Equal(made.CreatedAt) {
 		t.Errorf("%+v", next)
 	}
-	if d := cmp.Diff([]string{"client acme/shop app", "event acme/shop client_updated"}, b.taken()); d != "" {
+	if d := cmp.Diff([]string{"client acme/shop app", "event acme/shop client_updated", "revoke.client acme/shop app"}, b.taken()); d != "" {
 		t.Error(d)
 	}
 	stale := parse(t, `{"client_id":"app","client_status":"inactive"}`)
@@ -452,7 +452,8 @@ func TestUpdateSecret(t *testing.T) {
 	}
 }
 
-// TestDeactivate: what the client holds ends before it is switched off.
+// TestDeactivate: what the client holds ends before it is switched off, and again
+// after.
 func TestDeactivate(t *testing.T) {
 	t.Parallel()
 	b := setUp(t)
@@ -462,7 +463,7 @@ func TestDeactivate(t *testing.T) {
 	if err != nil || c.Active() {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"revoke.client acme/shop app", "client acme/shop app", "event acme/shop client_updated"}, b.taken()); d != "" {
+	if d := cmp.Diff([]string{"revoke.client acme/shop app", "client acme/shop app", "event acme/shop client_updated", "revoke.client acme/shop app"}, b.taken()); d != "" {
 		t.Error(d)
 	}
 	if _, err := b.Clients.Update(t.Context(), off); err != nil {
@@ -495,7 +496,7 @@ func TestDelete(t *testing.T) {
 	if err := b.Clients.Delete(t.Context(), "acme", "app", made.Rev); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff([]string{"revoke.client acme/shop app", "client acme/shop app", "event acme/shop client_deleted"}, b.taken()); d != "" {
+	if d := cmp.Diff([]string{"revoke.client acme/shop app", "client acme/shop app", "revoke.client acme/shop app", "event acme/shop client_deleted"}, b.taken()); d != "" {
 		t.Error(d)
 	}
 	wantFault(t, b.Clients.Delete(t.Context(), "acme", "app", 0), fault.NotFound, "")

@@ -266,10 +266,10 @@ func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)
 		return Client{}, err
 	}
 	oneWay, err := k.oneWay(ctx, c.TenantID)
-	if err != nil {
-		return Client{}, err
+	if err == nil {
+		err = next.checkKept(oneWay)
 	}
-	if err := next.checkKept(oneWay); err != nil {
+	if err != nil {
 		return Client{}, err
 	}
 	ends := old.Active() && !next.Active()
@@ -279,16 +279,9 @@ func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)
 		}
 	}
 	row, err := record.Change(ctx, k.table, c.TenantID, c.ClientID, c.Rev, func(r *clientRecord) error {
-		if next.ClientSecret != "" && !r.has(vault.Hash(next.ClientSecret)) {
-			s, err := k.keep(next.TenantID, next.ClientID, next.ClientSecret, oneWay)
-			if err != nil {
-				return err
-			}
-			r.Secret = s
-		}
 		r.put(next)
 		more(r)
-		return nil
+		return k.renew(r, &next, oneWay)
 	})
 	if err != nil {
 		return Client{}, record.Fault(err, thisClient)
@@ -298,6 +291,15 @@ func (k *Clients) update(ctx context.Context, c Client, more func(*clientRecord)
 		err = k.config.changed(ctx, changes.KindRevokeClient, old.Key(), old.ClientID)
 	}
 	return c, err
+}
+
+// renew stores the secret that an update came with, unless the client has or had
+// it.
+func (k *Clients) renew(r *clientRecord, next *Client, oneWay bool) (err error) {
+	if next.ClientSecret != "" && !r.has(vault.Hash(next.ClientSecret)) {
+		r.Secret, err = k.keep(next.TenantID, next.ClientID, next.ClientSecret, oneWay)
+	}
+	return err
 }
 
 // next returns the checked client that an update makes of the old one.
