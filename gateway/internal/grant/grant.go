@@ -128,26 +128,27 @@ func (k *Keeper) crowd(ctx context.Context, tenant string, t Terms) error {
 // terms of the grant (RFC 6749, section 6; rotation by RFC 9700, section
 // 4.14.2). ErrInvalid when it does not hold; a token older than the grace
 // allows ends the whole family, a wrong MAC ends nothing. approve, if not nil,
-// is asked before the token is spent: its error leaves the family as it was.
-func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string, approve func(Renewal) error) (string, Renewal, error) {
+// is asked before the token is spent, perhaps more than once: its error leaves the
+// family as it was, and a DPoPKey that it sets binds the family.
+func (k *Keeper) Refresh(ctx context.Context, tenant, client, token string, approve func(*Renewal) error) (string, Renewal, error) {
 	return k.refresh(ctx, tenant, client, token, true, approve)
 }
 
 // Reuse is Refresh without rotation: the newest token of the family stays good
 // until the family expires.
-func (k *Keeper) Reuse(ctx context.Context, tenant, client, token string, approve func(Renewal) error) (string, Renewal, error) {
+func (k *Keeper) Reuse(ctx context.Context, tenant, client, token string, approve func(*Renewal) error) (string, Renewal, error) {
 	return k.refresh(ctx, tenant, client, token, false, approve)
 }
 
 func (k *Keeper) refresh(
-	ctx context.Context, tenant, client, token string, rotates bool, approve func(Renewal) error,
+	ctx context.Context, tenant, client, token string, rotates bool, approve func(*Renewal) error,
 ) (string, Renewal, error) {
 	id, n, mac, ok := parse(token)
 	if !ok {
 		return "", Renewal{}, fmt.Errorf("%w: not a refresh token", ErrInvalid)
 	}
 	if approve == nil {
-		approve = func(Renewal) error { return nil }
+		approve = func(*Renewal) error { return nil }
 	}
 	for {
 		row, secret, err := k.find(ctx, tenant, id, client, n, mac)
@@ -157,21 +158,26 @@ func (k *Keeper) refresh(
 		g := row.Value
 		now := k.Now()
 		renewal := Renewal{Grant: id, Terms: g.Terms, Expires: g.Expires}
-		switch verdict(g, n, now, k.Grace) {
-		case again:
-			return refreshToken(id, g.N, secret), renewal, approve(renewal)
+		v := verdict(g, n, now, k.Grace)
+		switch v {
 		case refuse:
 			return "", Renewal{}, fmt.Errorf("%w: its successor was used", ErrInvalid)
 		case end:
 			return "", Renewal{}, errors.Join(fmt.Errorf("%w: used before", ErrInvalid), ErrReused, k.End(ctx, tenant, id))
 		}
-		if err := approve(renewal); err != nil {
+		if err := approve(&renewal); err != nil {
 			return "", Renewal{}, err
 		}
-		if !rotates {
+		binds := g.DPoPKey != renewal.Terms.DPoPKey
+		g.DPoPKey = renewal.Terms.DPoPKey
+		switch {
+		case v == rotate && rotates:
+			g.N, g.Previous, g.Rotated = n+1, g.Rotated, now
+		case !binds && v == rotate:
 			return token, renewal, nil
+		case !binds:
+			return refreshToken(id, g.N, secret), renewal, nil
 		}
-		g.N, g.Previous, g.Rotated = n+1, g.Rotated, now
 		_, err = k.table.Swap(ctx, tenant, id, row.Rev, g)
 		if errors.Is(err, store.ErrStale) || errors.Is(err, store.ErrNotFound) {
 			continue // somebody else refreshed or ended it; look again

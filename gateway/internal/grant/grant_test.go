@@ -302,7 +302,7 @@ func TestRefusedRefreshSpendsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	no := errors.New("no")
-	if _, _, err := w.keep.Refresh(ctx, "t", "c", token, func(grant.Renewal) error { return no }); !errors.Is(err, no) {
+	if _, _, err := w.keep.Refresh(ctx, "t", "c", token, func(*grant.Renewal) error { return no }); !errors.Is(err, no) {
 		t.Fatalf("not asked: %v", err)
 	}
 	w.pass(time.Minute)

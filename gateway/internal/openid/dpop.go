@@ -15,11 +15,11 @@ import (
 // of its DPoP proof (RFC 9449, section 5) and its TLS certificate (RFC 8705,
 // section 3).
 func (h *Handler) holder(ctx context.Context, c *fiber.Ctx, space *live.Space, who *client.Client) (signin.Holder, error) {
-	key, err := h.Signin.ProveKey(ctx, space, h.proven(c, space, tokenEndpoint))
+	by, err := h.Signin.CheckProof(ctx, space, h.proven(c, space, tokenEndpoint))
 	if err != nil {
 		return signin.Holder{}, err
 	}
-	by := signin.Holder{Key: key, Certificate: who.Thumbprint}
+	by.Certificate = who.Thumbprint // the proof is spent with what the tokens are for
 	return by, signin.Holds(who, by)
 }
 

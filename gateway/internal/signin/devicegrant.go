@@ -12,6 +12,7 @@ import (
 	"github.com/gatepost/gatepost/gateway/internal/grant"
 	"github.com/gatepost/gatepost/gateway/internal/limit"
 	"github.com/gatepost/gatepost/gateway/internal/live"
+	"github.com/gatepost/gatepost/gateway/internal/login"
 	"github.com/gatepost/gatepost/gateway/internal/session"
 	"github.com/gatepost/gatepost/gateway/internal/vault"
 )
@@ -83,10 +84,39 @@ func (s *Service) Device(ctx context.Context, space *live.Space, on *session.Ses
 		return DeviceQuestion{}, err
 	}
 	q, err := s.waiting(ctx, space, on, userCode)
-	if err != nil {
+	var again *SignInError
+	if err != nil && !errors.As(err, &again) { // the code of who must sign in again is right
 		return q, err
 	}
-	return q, s.Guard.Refund(ctx, space.Tenant, limit.KindDeviceHandling, who)
+	return q, errors.Join(err, s.Guard.Refund(ctx, space.Tenant, limit.KindDeviceHandling, who))
+}
+
+// SignInError means that the session of who answers for a device is not what an
+// authorization request of its client would need.
+type SignInError struct {
+	ACRValues []string // any of these is wanted
+	Prompt    []string // login: a sign-in that is younger than the device's request
+}
+
+// Error says what is missing.
+func (e *SignInError) Error() string { return "the device needs another sign-in than this one" }
+
+// suits tells whether a session may answer for a device: as for an authorization
+// request, its IDP must be there, must let others use its session unless it was made
+// for this, and the session must be worth what the workspace insists on.
+func (s *Service) suits(space *live.Space, c *client.Client, d grant.Device, on *session.Session) error {
+	p, ok := space.IDP(on.IDP)
+	if !ok || (p.SSO.Disabled && on.AuthTime.Before(d.Created)) {
+		return &SignInError{Prompt: []string{"login"}}
+	}
+	want := demandOf(space, login.Request{ACRValues: c.DefaultACRValues})
+	if _, met := want.met(on.ACR); met || !want.essential {
+		return nil
+	}
+	if !want.possible() {
+		return fault.New(fault.Denied, "The app on the device wants a sign-in that nothing here reaches.", nil)
+	}
+	return &SignInError{ACRValues: want.classes}
 }
 
 // waiting returns what the device with a user code asks, if it and its client may
@@ -106,6 +136,9 @@ func (s *Service) waiting(ctx context.Context, space *live.Space, on *session.Se
 	}
 	if gone || c.Epoch != d.ClientEpoch || !c.Active() || !c.Grants(GrantDevice) || len(merge(d.Scopes, c.Scopes)) != len(d.Scopes) {
 		return DeviceQuestion{}, ErrNoDevice(err)
+	}
+	if err := s.suits(space, c, d, on); err != nil {
+		return DeviceQuestion{}, err
 	}
 	allowed, _, err := s.Consents.Allowed(ctx, space.Tenant, consent(space, c, PersonOf(on)))
 	q := DeviceQuestion{Client: c, Device: d}
@@ -173,14 +206,16 @@ func (s *Service) RedeemDevice(ctx context.Context, space *live.Space, c *client
 	if err := s.usable(ctx, space, d.Terms); err != nil {
 		return TokenSet{}, err
 	}
-	set, err := s.tokens(ctx, space, c, issue{terms: d.Terms, grant: d.Grant, by: by})
+	granted := d.Terms // what the client may still be given
+	granted.Scopes = merge(granted.Scopes, c.Scopes)
+	set, err := s.tokens(ctx, space, c, issue{terms: granted, grant: d.Grant, by: by})
 	if err != nil {
 		return TokenSet{}, err
 	}
 	if s.Marks.Dead(ref) { // while they were signed, so that they are younger
 		return TokenSet{}, ended
 	}
-	if slices.Contains(d.Terms.Scopes, ScopeOffline) && c.Grants("refresh_token") {
+	if slices.Contains(granted.Scopes, ScopeOffline) && c.Grants("refresh_token") {
 		set.RefreshToken, err = s.Grants.Start(ctx, space.Tenant, d.Grant, keyed(d.Terms, c, by), space.RefreshTTL(c))
 		if errors.Is(err, grant.ErrInvalid) {
 			return TokenSet{}, ended

@@ -32,41 +32,77 @@ func (s *Service) DPoP(ctx context.Context, space *live.Space) (bool, error) {
 	return s.Flags.On(ctx, space.Tenant, flag.DPoP)
 }
 
-// ProveKey checks the DPoP proof of a request and returns the thumbprint of the
-// key that it proves (RFC 9449, section 4.3), or "" when there is none or the
-// tenant takes none. A proof holds once. Errors have client.CodeBadProof.
+// ProveKey checks the DPoP proof of a request, spends it, and returns the
+// thumbprint of the key that it proves, or "" when there is none or the tenant takes
+// none. Errors have client.CodeBadProof.
 func (s *Service) ProveKey(ctx context.Context, space *live.Space, r Request) (string, error) {
+	by, err := s.CheckProof(ctx, space, r)
+	if err != nil {
+		return "", err
+	}
+	return by.Key, s.SpendProof(ctx, space, by)
+}
+
+// dpopProof is a DPoP proof that was checked and must be spent.
+type dpopProof struct {
+	name  string
+	until time.Time
+	spent bool // by this request, which may ask twice
+}
+
+// CheckProof is ProveKey without spending, which is a write: SpendProof does that
+// once the rest of the request was found right, so that strangers write nothing.
+func (s *Service) CheckProof(ctx context.Context, space *live.Space, r Request) (Holder, error) {
 	if len(r.Proofs) == 0 {
-		return "", nil
+		return Holder{}, nil
 	}
 	on, err := s.DPoP(ctx, space)
 	if err != nil || !on {
-		return "", err
+		return Holder{}, err
 	}
+	p, err := s.openProof(r)
+	if err != nil {
+		return Holder{}, err
+	}
+	// The key is part of the name, so nobody can use up the proofs of others.
+	return Holder{Key: p.Key, proof: &dpopProof{name: store.ID(space.ID, p.Key, p.ID), until: p.Issued.Add(2 * proofWindow)}}, nil
+}
+
+// SpendProof uses up the proof of a holder, if there is one: a proof holds once (RFC
+// 9449, section 11.1). Errors have client.CodeBadProof.
+func (s *Service) SpendProof(ctx context.Context, space *live.Space, by Holder) error {
+	if by.proof == nil || by.proof.spent {
+		return nil
+	}
+	fresh, err := s.Once.Use(ctx, space.Tenant, "dpop", by.proof.name, by.proof.until)
+	if err == nil && !fresh {
+		err = client.WrongProof("was used before: each request needs one of its own", nil)
+	}
+	by.proof.spent = err == nil
+	return err
+}
+
+// openProof reads the DPoP proof of a request (RFC 9449, section 4.3).
+func (s *Service) openProof(r Request) (client.Proof, error) {
 	if len(r.Proofs) > 1 {
-		return "", client.WrongProof("must come in one DPoP header", nil)
+		return client.Proof{}, client.WrongProof("must come in one DPoP header", nil)
 	}
 	p, err := client.OpenProof(r.Proofs[0])
 	if err != nil {
-		return "", err
+		return client.Proof{}, err
 	}
 	age := s.Now().Sub(p.Issued)
 	switch {
 	case p.Method != r.Method:
-		return "", client.WrongProof("must have htm "+r.Method, nil)
+		return client.Proof{}, client.WrongProof("must have htm "+r.Method, nil)
 	case !sameTarget(p.Target, r.URL):
-		return "", client.WrongProof("must have htu "+r.URL, nil)
+		return client.Proof{}, client.WrongProof("must have htu "+r.URL, nil)
 	case age > proofWindow || age < -proofWindow:
-		return "", client.WrongProof("must have an iat of the last minute: compare the clocks", nil)
+		return client.Proof{}, client.WrongProof("must have an iat of the last minute: compare the clocks", nil)
 	case r.Token != "" && p.Token != tokenHash(r.Token):
-		return "", client.WrongProof("must have the hash of the access token as ath", nil)
+		return client.Proof{}, client.WrongProof("must have the hash of the access token as ath", nil)
 	}
-	// The key is part of the name, so nobody can use up the proofs of others.
-	fresh, err := s.Once.Use(ctx, space.Tenant, "dpop", store.ID(space.ID, p.Key, p.ID), p.Issued.Add(2*proofWindow))
-	if err == nil && !fresh {
-		err = client.WrongProof("was used before: each request needs one of its own", nil)
-	}
-	return p.Key, err
+	return p, nil
 }
 
 // sameTarget compares an htu with the address of an endpoint as RFC 9449, section

@@ -10,6 +10,7 @@ import (
 type Holder struct {
 	Key         string // thumbprint of the key of a DPoP proof (RFC 9449, section 6)
 	Certificate string // x5t#S256 of the TLS client certificate (RFC 8705, section 3)
+	proof       *dpopProof
 }
 
 // confirmation is the cnf claim of a token for the holder.

@@ -35,6 +35,9 @@ func (s *Service) tokens(ctx context.Context, space *live.Space, c *client.Clien
 	if err := Holds(c, i.by); err != nil {
 		return TokenSet{}, err
 	}
+	if err := s.SpendProof(ctx, space, i.by); err != nil {
+		return TokenSet{}, err
+	}
 	if err := s.joins(ctx, space, c, i.terms); err != nil {
 		return TokenSet{}, err
 	}

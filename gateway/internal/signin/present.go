@@ -48,15 +48,19 @@ func (s *Service) presented(ctx context.Context, space *live.Space, p Presentati
 		return nil, client.WrongProof("is missing: send it in the DPoP header", nil)
 	}
 	p.Request.Token = raw
-	var err error
-	if by.Key, err = s.ProveKey(ctx, space, p.Request); err != nil {
+	proven, err := s.CheckProof(ctx, space, p.Request)
+	if err != nil {
 		return nil, err
 	}
-	b, err := s.Held(ctx, space, "", raw, by)
-	if err == nil && b.Bound.Key == "" {
+	proven.Certificate = by.Certificate
+	b, err := s.Held(ctx, space, "", raw, proven)
+	if err != nil {
+		return nil, err
+	}
+	if b.Bound.Key == "" {
 		return nil, invalidToken("The access token is not bound to a key: send it as Bearer.")
 	}
-	return b, err
+	return b, s.SpendProof(ctx, space, proven) // last: strangers write nothing
 }
 
 // proof returns the token of an Authorization header of the scheme DPoP.

@@ -52,14 +52,16 @@ func (s *Service) Redeem(ctx context.Context, space *live.Space, c *client.Clien
 	if err := s.usable(ctx, space, v.Terms); err != nil {
 		return TokenSet{}, err
 	}
-	set, err := s.tokens(ctx, space, c, issue{terms: v.Terms, grant: v.Grant, by: by})
+	granted := v.Terms // what the client may still be given; the grant keeps what the person allowed
+	granted.Scopes = merge(granted.Scopes, c.Scopes)
+	set, err := s.tokens(ctx, space, c, issue{terms: granted, grant: v.Grant, by: by})
 	if err != nil {
 		return TokenSet{}, err
 	}
 	if s.Marks.Dead(v.Terms.Ref(space.Tenant, v.Grant, v.Created)) { // while they were signed, so that they are younger
 		return TokenSet{}, refuse("invalid_grant", "What the code stands for has ended.", nil)
 	}
-	if slices.Contains(v.Terms.Scopes, ScopeOffline) && slices.Contains(c.GrantTypes, "refresh_token") {
+	if slices.Contains(granted.Scopes, ScopeOffline) && slices.Contains(c.GrantTypes, "refresh_token") {
 		set.RefreshToken, err = s.Grants.Start(ctx, space.Tenant, v.Grant, keyed(v.Terms, c, by), space.RefreshTTL(c))
 		if errors.Is(err, grant.ErrInvalid) {
 			return TokenSet{}, refuse("invalid_grant", "The code was used more than once.", err)
@@ -92,6 +94,9 @@ func (s *Service) spend(ctx context.Context, space *live.Space, clientID string,
 		return v, err
 	}
 	if err := s.redeemable(space, clientID, by, r, v); err != nil {
+		return v, err
+	}
+	if err := s.SpendProof(ctx, space, by); err != nil { // a proof that was used before leaves the code as it was
 		return v, err
 	}
 	reused, err := s.Codes.Spend(ctx, space.Tenant, r.Code, v)
@@ -155,11 +160,19 @@ func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Clie
 	if space.Workspace.Advanced.DisableRefreshTokenCycling {
 		renew = s.Grants.Reuse
 	}
-	next, renewal, err := renew(ctx, space.Tenant, c.ClientID, refresh, func(r grant.Renewal) error {
+	next, renewal, err := renew(ctx, space.Tenant, c.ClientID, refresh, func(r *grant.Renewal) error {
 		if err := proves(r.Terms.DPoPKey, by, "refresh token"); err != nil {
 			return err
 		}
-		return s.renewable(ctx, space, c, r.Terms, scopes)
+		t := r.Terms
+		t.Scopes = merge(t.Scopes, c.Scopes)
+		if err := s.renewable(ctx, space, c, t, scopes); err != nil {
+			return err
+		}
+		if c.Public() && by.Key != "" {
+			r.Terms.DPoPKey = by.Key // the first that it proves binds the family
+		}
+		return s.SpendProof(ctx, space, by)
 	})
 	if errors.Is(err, grant.ErrReused) {
 		err = errors.Join(err, s.record(ctx, space, audit.SubjectAccessToken, audit.ActionDenied,
@@ -172,6 +185,7 @@ func (s *Service) Refresh(ctx context.Context, space *live.Space, c *client.Clie
 		return TokenSet{}, err
 	}
 	t := renewal.Terms
+	t.Scopes = merge(t.Scopes, c.Scopes)
 	if len(scopes) > 0 {
 		t.Scopes = distinct(scopes)
 	}
@@ -191,7 +205,7 @@ func (s *Service) renewable(ctx context.Context, space *live.Space, c *client.Cl
 		return refuse("invalid_grant", "The refresh token belongs to another workspace or client.", nil)
 	}
 	if len(merge(scopes, t.Scopes)) != len(scopes) {
-		return refuse("invalid_scope", "scope asks for more than was granted: "+strings.Join(t.Scopes, " "), nil)
+		return refuse("invalid_scope", "scope asks for more than was granted and the client may still have: "+strings.Join(t.Scopes, " "), nil)
 	}
 	return s.usable(ctx, space, t)
 }
