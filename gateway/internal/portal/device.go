@@ -1,7 +1,12 @@
 package portal
 
 import (
+	"crypto/subtle"
+	"errors"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -46,7 +51,7 @@ func (x *own) deviceForm() error {
 		return err
 	}
 	if q.Has("code") || q.Has("error") {
-		return x.afterSignIn(q.Get("state"))
+		return x.afterSignIn(q)
 	}
 	typed := q.Get("user_code")
 	if code, ok := signin.UserCode(x.space, typed); ok {
@@ -55,16 +60,31 @@ func (x *own) deviceForm() error {
 	return x.showDeviceCode(clipped(typed), http.StatusOK, nil)
 }
 
-// afterSignIn goes on with the code that this page has sealed before the sign-in.
-func (x *own) afterSignIn(state string) error {
-	raw, err := x.p.Ring.Open(state, x.deviceAAD())
-	switch {
-	case err != nil: // not one of ours
-		return web.SeeOther(x.c, x.devicePage())
-	case x.current == nil:
-		return fault.New(fault.Denied, "The sign-in did not reach this page: does your browser block cookies?", nil)
+// userCodeLife is how long a code that was typed waits for the sign-in.
+const userCodeLife = 30 * time.Minute
+
+// afterSignIn goes on with the code that was typed in this browser before the
+// sign-in. A link that somebody else made leads to the empty form.
+func (x *own) afterSignIn(q url.Values) error {
+	name := x.p.Signin.UserCodeCookie()
+	for _, value := range web.Cookies(x.c, name) {
+		raw, err := x.p.Ring.Open(value, x.deviceAAD())
+		code, state, _ := strings.Cut(string(raw), " ")
+		if err != nil || state == "" || subtle.ConstantTimeCompare([]byte(state), []byte(q.Get("state"))) == 0 {
+			continue
+		}
+		if err := setCookies(x.c, []signin.Cookie{x.p.Signin.Cookie(name, "", -1)}); err != nil {
+			return err
+		}
+		switch {
+		case x.current == nil:
+			return fault.New(fault.Denied, "The sign-in did not reach this page: does your browser block cookies?", nil)
+		case q.Has("error"):
+			return x.showDeviceCode(code, http.StatusForbidden, []page.FieldError{{Say: "The app on this device wants a stronger sign-in than yours."}})
+		}
+		return x.showDevice(code)
 	}
-	return x.showDevice(string(raw))
+	return web.SeeOther(x.c, x.devicePage())
 }
 
 func (x *own) deviceAAD() string { return vault.AAD(x.space.Tenant, "pages", x.space.ID, "device") }
@@ -90,7 +110,7 @@ func (x *own) device() error {
 		return x.showDeviceCode(clipped(typed), http.StatusUnprocessableEntity, []page.FieldError{{Field: "user_code", Say: fieldUserCode}})
 	}
 	if x.current == nil { // who typed a code before they signed in, and whoever signed out over the question
-		return x.signInFor(code)
+		return x.signInFor(code, &signin.SignInError{})
 	}
 	token := x.p.formToken(x.current)
 	if f.Has("action") {
@@ -116,25 +136,32 @@ func (x *own) deviceToken(code string) string {
 	return x.p.token("device", x.space.Tenant, x.space.ID, x.current.ID, code)
 }
 
-// signInFor asks for a sign-in that comes back with the code.
-func (x *own) signInFor(code string) error {
-	state, err := x.p.Ring.Seal([]byte(code), x.deviceAAD())
+// signInFor asks for a sign-in that comes back to this browser with the code.
+func (x *own) signInFor(code string, need *signin.SignInError) error {
+	state := vault.NewSecret()
+	value, err := x.p.Ring.Seal([]byte(code+" "+state), x.deviceAAD())
 	if err != nil {
 		return err
 	}
 	out, err := x.p.Signin.Authorize(x.ctx, x.space, login.Request{
 		Client: setup.PortalID(&x.space.Workspace), RedirectURI: x.p.Base + x.devicePage(), Scopes: []string{"openid"}, MaxAge: -1,
 		State: state, Challenge: signin.SealedChallenge(), // the session is all that is wanted
+		ACRValues: need.ACRValues, Prompt: need.Prompt,
 	}, Browser(x.c))
 	if err != nil {
 		return err
 	}
+	out.Cookies = append(out.Cookies, x.p.Signin.Cookie(x.p.Signin.UserCodeCookie(), value, userCodeLife))
 	return x.p.Go(x.c, out)
 }
 
 // showDevice shows what the device with a code asks for.
 func (x *own) showDevice(code string) error {
 	q, err := x.p.Signin.Device(x.ctx, x.space, x.current, code, Browser(x.c))
+	var need *signin.SignInError
+	if errors.As(err, &need) {
+		return x.signInFor(code, need)
+	}
 	if status, errs, ok := formErrors(err); ok {
 		retryAfter(x.c, err)
 		return x.showDeviceCode(code, status, errs)
@@ -155,6 +182,10 @@ func (x *own) answerDevice(code string, allow bool) error {
 	q, err := x.p.Signin.AnswerDevice(x.ctx, x.space, x.current, code, allow)
 	if isSignedOut(err) {
 		return err
+	}
+	var need *signin.SignInError
+	if errors.As(err, &need) {
+		return x.signInFor(code, need)
 	}
 	if status, errs, ok := formErrors(err); ok {
 		return x.showDeviceCode(code, status, errs)

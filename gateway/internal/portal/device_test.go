@@ -9,9 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatepost/gatepost/gateway/internal/idp"
+	"github.com/gatepost/gatepost/gateway/internal/pool"
 	"github.com/gatepost/gatepost/gateway/internal/setup"
 	"github.com/gatepost/gatepost/gateway/internal/signin"
 	"github.com/gatepost/gatepost/gateway/internal/signin/signintest"
+	"github.com/gatepost/gatepost/gateway/internal/tenant"
 )
 
 const devicePage = "/default/default/device"
@@ -260,5 +263,60 @@ func TestGuessingUserCodes(t *testing.T) {
 	wantPage(t, "one too many", a, http.StatusTooManyRequests)
 	if a.Header.Get("Retry-After") == "" {
 		t.Error("it does not say when to come back")
+	}
+}
+
+// A link with somebody else's code and the state of their sign-in leads nobody to
+// the question, and uses up nobody's guesses.
+func TestForeignReturnToTheDevicePage(t *testing.T) {
+	t.Parallel()
+	s := signintest.Serve(t)
+	v := plug(t, s, "demo-public", "openid")
+	thief := s.Tab()
+	begun := enter(t, thief, v.user)
+	back := thief.SignIn(begun.Location().String(), signintest.Alice, setup.AlicePassword).Location().String()
+	victim := s.Tab()
+	signIn(t, victim)
+	for range 20 {
+		if a := victim.Get(back); a.Status != http.StatusSeeOther || a.Location().String() != devicePage {
+			t.Fatalf("another browser: %d %s", a.Status, a.Location())
+		}
+	}
+	wantPage(t, "the browser itself", thief.Get(back), http.StatusOK)
+	wantPage(t, "own guesses", enter(t, victim, v.user), http.StatusOK)
+}
+
+// What a workspace insists on holds for devices too: neither the question nor a
+// question from before is a way around.
+func TestDeviceNeedsTheSignInThatARequestNeeds(t *testing.T) {
+	t.Parallel()
+	for name, demand := range map[string]func(*signintest.Site){
+		"two factors": func(s *signintest.Site) {
+			allow(s, func(p *pool.Pool) { p.SecondFactorAuthenticationMechanisms = []string{pool.MechanismTOTP} })
+			w, err := s.Tenants.Workspaces.Get(t.Context(), tenant.Key{Tenant: s.Demo.Tenant, Workspace: s.Demo.Workspace})
+			s.OK(err)
+			w.Advanced.EnforceACRValues, w.Advanced.ACRValues = true, []string{signin.ACRTwo}
+			_, err = s.Tenants.Workspaces.Update(t.Context(), w)
+			s.OK(err)
+		},
+		"no single sign-on": func(s *signintest.Site) { s.ChangeIDP(func(p *idp.IDP) { p.SSO.Disabled = true }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := signintest.Serve(t)
+			tab := s.Tab()
+			signIn(t, tab)
+			v := plug(t, s, "demo-public", "openid")
+			asked := enter(t, tab, v.user)
+			wantPage(t, "before", asked, http.StatusOK)
+			demand(s)
+			if a := decide(t, tab, asked, "allow"); a.Status != http.StatusSeeOther || !strings.Contains(a.Location().Path, "/login") {
+				t.Errorf("the answer: %d %s", a.Status, a.Location())
+			}
+			if a := enter(t, tab, v.user); a.Status != http.StatusSeeOther || !strings.Contains(a.Location().Path, "/login") {
+				t.Errorf("the question: %d %s", a.Status, a.Location())
+			}
+			v.polls("not allowed", "authorization_pending")
+		})
 	}
 }

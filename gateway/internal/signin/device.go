@@ -76,6 +76,9 @@ func (s *Service) MethodCookie(tenant, pool string) string { return s.names.Meth
 // FormCookie names the cookie that the tokens of a browser's forms are made from.
 func (s *Service) FormCookie() string { return s.names.prefix() + "form" }
 
+// UserCodeCookie names the cookie that keeps a device's code during a sign-in.
+func (s *Service) UserCodeCookie() string { return s.names.prefix() + "user-code" }
+
 // RegisteredCookie names the cookie of a browser that has registered somebody.
 func (s *Service) RegisteredCookie() string { return s.names.prefix() + "registered" }
 
