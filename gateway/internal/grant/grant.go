@@ -159,11 +159,8 @@ func (k *Keeper) refresh(
 		now := k.Now()
 		renewal := Renewal{Grant: id, Terms: g.Terms, Expires: g.Expires}
 		v := verdict(g, n, now, k.Grace)
-		switch v {
-		case refuse:
-			return "", Renewal{}, fmt.Errorf("%w: its successor was used", ErrInvalid)
-		case end:
-			return "", Renewal{}, errors.Join(fmt.Errorf("%w: used before", ErrInvalid), ErrReused, k.End(ctx, tenant, id))
+		if err := k.judge(ctx, tenant, id, v); err != nil {
+			return "", Renewal{}, err
 		}
 		if err := approve(&renewal); err != nil {
 			return "", Renewal{}, err
@@ -187,6 +184,18 @@ func (k *Keeper) refresh(
 		}
 		return refreshToken(id, g.N, secret), renewal, nil
 	}
+}
+
+// judge refuses a token whose verdict is no renewal, and ends the family of one that
+// was used too long ago.
+func (k *Keeper) judge(ctx context.Context, tenant, id string, v outcome) error {
+	switch v {
+	case refuse:
+		return fmt.Errorf("%w: its successor was used", ErrInvalid)
+	case end:
+		return errors.Join(fmt.Errorf("%w: used before", ErrInvalid), ErrReused, k.End(ctx, tenant, id))
+	}
+	return nil
 }
 
 // find returns the live family of a client that a token number n with this MAC
