@@ -110,7 +110,7 @@ func (x *own) device() error {
 		return x.showDeviceCode(clipped(typed), http.StatusUnprocessableEntity, []page.FieldError{{Field: "user_code", Say: fieldUserCode}})
 	}
 	if x.current == nil { // who typed a code before they signed in, and whoever signed out over the question
-		return x.signInFor(code, &signin.SignInError{})
+		return x.signInFor(code, &signin.NeedError{})
 	}
 	token := x.p.formToken(x.current)
 	if f.Has("action") {
@@ -137,7 +137,7 @@ func (x *own) deviceToken(code string) string {
 }
 
 // signInFor asks for a sign-in that comes back to this browser with the code.
-func (x *own) signInFor(code string, need *signin.SignInError) error {
+func (x *own) signInFor(code string, need *signin.NeedError) error {
 	state := vault.NewSecret()
 	value, err := x.p.Ring.Seal([]byte(code+" "+state), x.deviceAAD())
 	if err != nil {
@@ -158,7 +158,7 @@ func (x *own) signInFor(code string, need *signin.SignInError) error {
 // showDevice shows what the device with a code asks for.
 func (x *own) showDevice(code string) error {
 	q, err := x.p.Signin.Device(x.ctx, x.space, x.current, code, Browser(x.c))
-	var need *signin.SignInError
+	var need *signin.NeedError
 	if errors.As(err, &need) {
 		return x.signInFor(code, need)
 	}
@@ -183,7 +183,7 @@ func (x *own) answerDevice(code string, allow bool) error {
 	if isSignedOut(err) {
 		return err
 	}
-	var need *signin.SignInError
+	var need *signin.NeedError
 	if errors.As(err, &need) {
 		return x.signInFor(code, need)
 	}

@@ -84,22 +84,22 @@ func (s *Service) Device(ctx context.Context, space *live.Space, on *session.Ses
 		return DeviceQuestion{}, err
 	}
 	q, err := s.waiting(ctx, space, on, userCode)
-	var again *SignInError
+	var again *NeedError
 	if err != nil && !errors.As(err, &again) { // the code of who must sign in again is right
 		return q, err
 	}
 	return q, errors.Join(err, s.Guard.Refund(ctx, space.Tenant, limit.KindDeviceHandling, who))
 }
 
-// SignInError means that the session of who answers for a device is not what an
+// NeedError means that the session of who answers for a device is not what an
 // authorization request of its client would need.
-type SignInError struct {
+type NeedError struct {
 	ACRValues []string // any of these is wanted
 	Prompt    []string // login: a sign-in that is younger than the device's request
 }
 
 // Error says what is missing.
-func (e *SignInError) Error() string { return "the device needs another sign-in than this one" }
+func (e *NeedError) Error() string { return "the device needs another sign-in than this one" }
 
 // suits tells whether a session may answer for a device: as for an authorization
 // request, its IDP must be there, must let others use its session unless it was made
@@ -107,7 +107,7 @@ func (e *SignInError) Error() string { return "the device needs another sign-in 
 func (s *Service) suits(space *live.Space, c *client.Client, d grant.Device, on *session.Session) error {
 	p, ok := space.IDP(on.IDP)
 	if !ok || (p.SSO.Disabled && on.AuthTime.Before(d.Created)) {
-		return &SignInError{Prompt: []string{"login"}}
+		return &NeedError{Prompt: []string{"login"}}
 	}
 	want := demandOf(space, login.Request{ACRValues: c.DefaultACRValues})
 	if _, met := want.met(on.ACR); met || !want.essential {
@@ -116,7 +116,7 @@ func (s *Service) suits(space *live.Space, c *client.Client, d grant.Device, on 
 	if !want.possible() {
 		return fault.New(fault.Denied, "The app on the device wants a sign-in that nothing here reaches.", nil)
 	}
-	return &SignInError{ACRValues: want.classes}
+	return &NeedError{ACRValues: want.classes}
 }
 
 // waiting returns what the device with a user code asks, if it and its client may
