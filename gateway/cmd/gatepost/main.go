@@ -14,6 +14,7 @@ import (
 )
 
 func main() {
+	defer roomy()()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := root().ExecuteContext(ctx); err != nil {

@@ -198,11 +198,19 @@ func (s *Service) idToken(ctx context.Context, space *live.Space, c *client.Clie
 	optional(claims, "sid", t.Session)
 	optional(claims, "nonce", t.Nonce)
 	optional(claims, "acr", t.ACR)
-	optional(claims, "idp", t.IDP)
+	through(claims, space, t.IDP)
 	if len(t.AMR) > 0 {
 		claims["amr"] = t.AMR
 	}
 	return s.Tokens.Sign(ctx, space.Token(), token.ID, c.IDTokenSignedResponseAlg, claims, space.IDTTL(c))
+}
+
+// through says by which IDP the person came, and of what kind it is.
+func through(claims token.Claims, space *live.Space, idp string) {
+	optional(claims, "idp", idp)
+	if p, ok := space.IDP(idp); ok {
+		claims["idp_method"] = p.Method
+	}
 }
 
 // audience is who may accept a client's access tokens. Clients of the built-in

@@ -32,10 +32,7 @@ func (s *Service) UserInfo(ctx context.Context, space *live.Space, b *Bearer, us
 		return nil, nil, err
 	}
 	set(claims, token.Claims{"sub": b.Subject, "aud": []string{c.ClientID}, "tid": space.Tenant, "aid": space.ID})
-	optional(claims, "idp", b.Claims.String("idp"))
-	if p, ok := space.IDP(b.Claims.String("idp")); ok {
-		claims["idp_method"] = p.Method
-	}
+	through(claims, space, b.Claims.String("idp"))
 	return claims, c, nil
 }
 
