@@ -25,7 +25,12 @@ var hole = regexp.MustCompile(`\{\w+\}`)
 
 // ours tells whether an address is one of this package's, not of openid's.
 func ours(path string) bool {
-	return strings.HasPrefix(path, "/api/") || strings.Contains(path, "/identity/")
+	for _, theirs := range []string{"/oauth2/", "/userinfo", "/par", "/device/", "/oidc/", "/.well-known/"} {
+		if strings.Contains(path+"/", theirs) && !strings.HasPrefix(path, "/api/") {
+			return false
+		}
+	}
+	return true
 }
 
 // published reads the table of what is to be served. gateway/contract_test.go

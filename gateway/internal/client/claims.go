@@ -26,7 +26,7 @@ var claimTypes = []string{ClaimIDToken, ClaimAccessToken, "saml_assertion"}
 // "person" and "via" among them.
 var protected = []string{
 	"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "azp", "nonce", "auth_time", "at_hash", "c_hash", "s_hash", "sid", "cnf", "act",
-	"client_id", "scope", "scp", "tid", "aid", "idp", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", "clm", "person", "via",
+	"client_id", "scope", "scp", "tid", "aid", "idp", "idp_method", "idp_sub", "pool_id", "grant_id", "acr", "amr", "st", "clm", "person", "via",
 }
 
 // Protected tells whether a claim says what a token is: no definition sets it. Of a
