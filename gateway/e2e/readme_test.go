@@ -131,6 +131,7 @@ func walk(t *testing.T, setUp func(t *testing.T, g *gate, commands *string)) {
 		}
 	}
 	moveIn(t, g, dir, port)
+	makeClient(t, dir, commands, port)
 	first := seen.Get("X-Auth-Request-User")
 	if again := g.headersOf(t, g.browser(t), "/").Get("X-Auth-Request-User"); first == "" || again != first {
 		t.Errorf("X-Auth-Request-User is %q at the first sign-in and %q at the second", first, again)
@@ -151,6 +152,26 @@ func moveIn(t *testing.T, g *gate, dir, port string) {
 	resp, body := g.signIn(t, g.browser(t), g.AppURL+"/imported", len(g.Users)-1)
 	if resp.Request.URL.Path != "/imported" {
 		t.Errorf("the imported user's sign-in ends with %d at %s:\n%s", resp.StatusCode, resp.Request.URL, body)
+	}
+}
+
+// makeClient runs the commands of the section on clients, with the token and the
+// function that the first section made.
+func makeClient(t *testing.T, dir, commands, port string) {
+	t.Helper()
+	i := strings.Index(commands, "TOKEN=")
+	begin, _, ok := strings.Cut(commands[max(i, 0):], "}\n")
+	if i < 0 || !ok {
+		t.Fatalf("the commands define no api:\n%s", commands)
+	}
+	out := shell(t, dir, nil, begin+"}\n"+adapt(t, readme(t, "## OpenID clients"), [][2]string{{"localhost:8080", "localhost:" + port}}))
+	for _, want := range []string{`"token_endpoint":"http://localhost:` + port + `/default/main/oauth2/token"`, `"token_type":"bearer"`} {
+		if !strings.Contains(strings.ToLower(out), want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, `"error"`) {
+		t.Errorf("the API answered\n%s", out)
 	}
 }
 
