@@ -341,6 +341,12 @@ func (h *house) kept(table, text string) int {
 // session and an access token that a client got for it.
 func (h *house) person(by idp.IDP, userID string) (*session.Session, string) {
 	h.t.Helper()
+	return h.bound(by, userID, signin.Holder{})
+}
+
+// bound is person for a token that is bound to keys.
+func (h *house) bound(by idp.IDP, userID string, keys signin.Holder) (*session.Session, string) {
+	h.t.Helper()
 	ctx := h.t.Context()
 	u, err := h.pools.Users.Get(ctx, "acme", by.IdentityPoolID, userID)
 	h.ok(err)
@@ -361,7 +367,7 @@ func (h *house) person(by idp.IDP, userID string) (*session.Session, string) {
 		UserEpoch: u.Epoch, IDP: by.ID, Subject: on.Subject, Session: on.ID, AuthTime: on.AuthTime,
 	}}, time.Minute)
 	h.ok(err)
-	set, err := h.signin.Redeem(ctx, space, &c, signin.Holder{}, signin.Redemption{Code: code, RedirectURI: "http://localhost/callback"})
+	set, err := h.signin.Redeem(ctx, space, &c, keys, signin.Redemption{Code: code, RedirectURI: "http://localhost/callback"})
 	h.ok(err)
 	return on, set.AccessToken
 }
