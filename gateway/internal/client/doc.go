@@ -6,7 +6,10 @@
 //	                                                                     \-> audit event
 //	token endpoint: client id --> Get --> Prove(client or nil, secret) --> same answer for
 //	                                                                       unknown and wrong
-//	authorize:      AllowsRedirect(uri): exact, or a loopback address on any port
+//	                assertion, DPoP proof, TLS certificate --> their checks
+//	authorize:      AllowsRedirect(uri): exact, or a native client's loopback address
+//	                on any port
+//	registration:   Register, and its registration access token (RFC 7591, RFC 7592)
 //
 //	new workspace --> Seed --> services, scopes and claims that it starts with
 //

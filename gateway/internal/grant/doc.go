@@ -10,6 +10,11 @@
 //	                    |
 //	                    +--> Marks of every gateway --> Marks.Dead(token or session)
 //
+// Beside codes and grants it keeps, each by the hash of its secret: pushed
+// authorization requests (taken once), device codes, opaque access tokens, what
+// people consented to, and, so that they hold once, the ids of assertions and DPoP
+// proofs.
+//
 // Correctness rests on unique inserts and compare-and-swap alone, so it holds
 // on every store: a code is spent by creating its spent record, a refresh
 // token by moving the grant's counter.

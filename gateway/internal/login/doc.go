@@ -11,6 +11,7 @@
 //	  |            |------> EnrolTOTP     set one up first
 //	  |            |------> NewPassword   the password must be changed
 //	  |            '------> Finish        session, code, back to the client
+//	  |                                   (signin asks for consent before the code)
 //	  +---- each step ---+
 //
 // Until a factor is proven the login is nothing but a cookie, so strangers can

@@ -8,7 +8,14 @@
 //	POST /par               --> authenticate the client --> the same checks --> a
 //	                        request_uri for /oauth2/authorize, once
 //	POST /oauth2/token      --> authenticate the client --> grant --> tokens
-//	GET  /userinfo, /oidc/logout
+//	POST /device/authorization  --> the same --> a code for people, one for the device
+//	POST /oauth2/introspect, /oauth2/revoke  --> a client or a token asks --> signin
+//	POST /oauth2/register   --> flag, workspace, initial token --> client.Register
+//	     /oauth2/register/{client}  --> its registration token --> read, replace, delete
+//	GET  /userinfo          --> Bearer, or DPoP and a proof --> signin.Present --> claims
+//
+// Pages of a workspace's clients may read what they need (CORS), also of the
+// self-service. The pages of consent, devices and sign-out are portal's.
 //
 // It parses and renders; signin decides. The handlers are our own rather than a
 // library's: the library at hand reads client secrets from the query, accepts

@@ -12,6 +12,9 @@
 //	claims -> Sign(kind) -> current key of (workspace, use) -> compact JWS
 //	compact JWS -> Verify(kind) -> typ, alg, kid, signature, iss, aud, time
 //
+// Opaque access tokens are grant's: they carry no claims. A bound token says its
+// key or certificate in cnf; who proves it is signin's.
+//
 // Keys live sealed in the store, are made on first use, and the next one is
 // published before it signs. The keys of a use and algorithm are numbered, and one
 // head record says which of them sign:
